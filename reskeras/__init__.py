@@ -1,0 +1,29 @@
+"""Residual, dense, highway and Transformer networks for Keras 3, and the means to see their gradients."""
+
+from importlib import import_module
+from importlib.metadata import version
+
+__version__ = version("reskeras")
+
+_HOMES = {
+    "build": "reskeras.builder",
+    "build_plan": "reskeras.builder",
+    "portable": "reskeras.transforms.portable",
+    "save_portable": "reskeras.transforms.portable",
+}
+_MODULES = ("catalogue", "datasets", "layers", "runs", "telemetry", "transforms")
+
+__all__ = [*_HOMES, *_MODULES, "__version__"]
+
+
+def __getattr__(name):
+    # Resolved on first use, so that importing the package imports neither Keras nor a backend.
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return import_module(f"reskeras.{name}")
+    raise AttributeError(f"module 'reskeras' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

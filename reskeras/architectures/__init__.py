@@ -1,0 +1,82 @@
+"""What an architecture is: options, a rule for its depth, and a plan; one file a family beside this one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from reskeras.options import Options, depth_problem
+from reskeras.plan import Plan
+from reskeras.steps import PlanError, Shape
+
+INPUT_KINDS = {1: "vector", 2: "sequence", 3: "image"}
+"""How a sample is called by the number of its axes."""
+
+
+class ArchitectureOptions(Options):
+    """Options of one family; every family declares `depth` and `skip` and says which depths exist."""
+
+    title: ClassVar[str] = ""
+    depth_rule: ClassVar[str] = "n"
+
+    def depths(self) -> range:
+        """Return the depths that exist with the other options as they are."""
+        raise NotImplementedError
+
+    def problems(self):
+        problem = depth_problem(self.title, self.depth, self.depths(), self.rule())
+        return {"depth": problem} if problem else {}
+
+    def rule(self) -> str:
+        """Return the paper's rule for the depth, such as `"6n+2"`."""
+        return self.depth_rule
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One family of networks, as the catalogue lists it.
+
+    Attributes:
+        name: the name in commands and code.
+        summary: one sentence for lists and forms.
+        paper: author, year and arXiv number of the source.
+        inputs: the kinds of sample it takes: `"vector"`, `"sequence"`, `"image"`.
+        options: its options' class.
+        write: `(options, input_shape, classes) -> Plan`.
+        tiny: options of the smallest network worth testing.
+    """
+
+    name: str
+    summary: str
+    paper: str
+    inputs: tuple[str, ...]
+    options: type[ArchitectureOptions]
+    write: Callable[[Any, Shape, int], Plan]
+    tiny: Mapping[str, Any]
+
+    def plan(self, options: ArchitectureOptions, input_shape: Shape, classes: int) -> Plan:
+        """Return the network as data.
+
+        Args:
+            options: checked options of this family.
+            input_shape: shape of one sample, such as `(32, 32, 3)`.
+            classes: how many classes to tell apart, 2 or more.
+
+        Raises:
+            PlanError: where the family does not take samples of this shape.
+        """
+        kind = INPUT_KINDS.get(len(input_shape))
+        if kind not in self.inputs:
+            raise PlanError(
+                f"{self.name} takes {' or '.join(self.inputs)} samples; received samples of shape {input_shape}"
+                f" ({kind or 'unknown kind'})."
+            )
+        if any(size < 1 for size in input_shape) or classes < 2:
+            raise PlanError(
+                f"A network needs samples of a positive size and at least 2 classes; received shape {input_shape} and "
+                f"{classes} classes."
+            )
+        plan = self.write(options, tuple(input_shape), classes)
+        plan.shapes()
+        return plan

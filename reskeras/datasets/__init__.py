@@ -1,0 +1,76 @@
+"""Data sets: what each is like without loading it, and its arrays; one file a kind of source beside this one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from reskeras.datasets import archive, digits
+from reskeras.datasets.dataset import DataError, Dataset, DataShape
+from reskeras.options import suggest
+
+__all__ = ["EMBEDDED", "DataError", "DataShape", "Dataset", "describe", "load"]
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A data set that comes with the package or a dependency: its summary, its shape, and how it is loaded."""
+
+    summary: str
+    shape: DataShape
+    load: Callable[[], Dataset]
+
+
+EMBEDDED: dict[str, Embedded] = {"digits": Embedded(digits.SUMMARY, digits.SHAPE, digits.load)}
+
+
+def describe(data: str) -> DataShape:
+    """Return what a data set is like, from its declaration or its file's headers, without reading its samples.
+
+    Args:
+        data: a name in `EMBEDDED`, or the path of an `.npz` file.
+
+    Raises:
+        DataError: where there is no such data set, or its file is not one.
+    """
+    if data in EMBEDDED:
+        return EMBEDDED[data].shape
+    return archive.describe(_path(data))
+
+
+def load(data: str) -> Dataset:
+    """Return a data set's arrays, checked.
+
+    Raises:
+        DataError: where there is no such data set, or its arrays do not fit one another.
+    """
+    if data in EMBEDDED:
+        return EMBEDDED[data].load()
+    return archive.load(_path(data))
+
+
+def _path(data: str) -> Path:
+    try:
+        path = Path(data).expanduser()
+        named = path.suffix == ".npz" or path.exists()
+    except (OSError, RuntimeError):
+        # A name too long for a file, or the home of a user who does not exist.
+        named = False
+    if not named:
+        known = ", ".join(EMBEDDED)
+        raise DataError(
+            f"There is no data set {data!r} (data sets: {known}; or the path of an .npz file).{suggest(data, EMBEDDED)}"
+        )
+    return path
+
+
+def split(dataset: Dataset, validation_split: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the shuffled indices of training samples and of validation samples, the same for the same seed."""
+    order = np.random.default_rng([seed, 0]).permutation(len(dataset.y_train))
+    kept = round(len(order) * validation_split)
+    if len(order) - kept < 1:
+        raise DataError(f"validation_split {validation_split} leaves no sample of {len(order)} to train on.")
+    return np.sort(order[kept:]), np.sort(order[:kept])

@@ -1,0 +1,49 @@
+"""Which backends are installed and how to get one that is not, told without importing any."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+BACKENDS = ("jax", "tensorflow", "torch")
+"""The backends of Keras 3 that train, in the order in which `auto` prefers them."""
+
+
+class BackendMissing(RuntimeError):
+    """The backend asked for, or any at all, is not installed."""
+
+
+def how_to_install(backend: str) -> str:
+    """Return the command that installs a backend into the environment that runs this."""
+    return f'python -m pip install "reskeras[{backend}]"'
+
+
+def installed_backends() -> list[str]:
+    """Return the installed backends, preferred first."""
+    return [backend for backend in BACKENDS if importlib.util.find_spec(backend) is not None]
+
+
+def resolve_backend(wanted: str) -> str:
+    """Return the backend to run on.
+
+    Args:
+        wanted: a backend's name, or `"auto"`: what `KERAS_BACKEND` says if it is installed, else the first installed.
+
+    Raises:
+        BackendMissing: with the command that installs it.
+    """
+    installed = installed_backends()
+    if not installed:
+        raise BackendMissing(
+            "No backend is installed: Keras computes on TensorFlow, JAX or PyTorch, and one of them is needed. Install one "
+            f"with, for example, {how_to_install('tensorflow')}"
+        )
+    if wanted == "auto":
+        preferred = os.environ.get("KERAS_BACKEND", "")
+        return preferred if preferred in installed else installed[0]
+    if wanted not in installed:
+        raise BackendMissing(
+            f"The backend {wanted} is not installed (installed: {', '.join(installed)}). Install it with "
+            f"{how_to_install(wanted)}"
+        )
+    return wanted

@@ -1,0 +1,10 @@
+"""Keras layers to import anywhere: each one concept, saved, loaded and masked like Keras's own."""
+
+from reskeras.layers.attention import SelfAttention
+from reskeras.layers.highway import Gate
+from reskeras.layers.padding import PadChannels
+from reskeras.layers.residual import Residual
+from reskeras.layers.scaling import Scale, ScaledAdd
+from reskeras.layers.tokens import Tokens
+
+__all__ = ["Gate", "PadChannels", "Residual", "Scale", "ScaledAdd", "SelfAttention", "Tokens"]

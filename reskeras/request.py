@@ -1,0 +1,70 @@
+"""From what a user asks for to settings that can be trained: every check that needs neither Keras nor the samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reskeras import catalogue, datasets
+from reskeras.installed import resolve_backend
+from reskeras.options import OptionError, check
+from reskeras.plan import Plan
+from reskeras.runs.settings import RunSettings, TrainingOptions
+from reskeras.steps import PlanError
+
+
+@dataclass(frozen=True)
+class Request:
+    """A checked request: the settings of the run to be, and its network as data."""
+
+    settings: RunSettings
+    plan: Plan
+
+
+def check_request(architecture: str, options: Mapping[str, Any], training: Mapping[str, Any]) -> Request:
+    """Check everything a user chose and return it as settings with the plan of the network.
+
+    Args:
+        architecture: a name in the catalogue.
+        options: values for the architecture's options; text is converted, what is missing keeps its default.
+        training: values for `TrainingOptions`, likewise.
+
+    Raises:
+        OptionError: with a sentence for every option that is wrong, of both groups; `architecture`, `data` and `backend`
+            are among its keys.
+    """
+    problems: dict[str, str] = {}
+
+    def attempt(key: str, call, *arguments):
+        try:
+            return call(*arguments)
+        except OptionError as error:
+            problems.update(error.problems)
+        except (ValueError, RuntimeError) as error:
+            problems[key] = str(error)
+        return None
+
+    entry = attempt("architecture", catalogue.architecture, architecture)
+    chosen = attempt("options", check, entry.options, options, architecture) if entry else None
+    trained = attempt("training", check, TrainingOptions, training)
+    shape = attempt("data", datasets.describe, str(training.get("data", TrainingOptions().data)))
+    attempt("backend", resolve_backend, str(training.get("backend", "auto")))
+    plan = None
+    if chosen and shape:
+        try:
+            plan = entry.plan(chosen, shape.input_shape, shape.classes)
+        except PlanError as error:
+            # A patch that does not fit the image is the patch's fault; any other misfit is the data's.
+            key = "patch" if str(error).startswith("patch") else "data"
+            problems[key] = str(error)
+    if problems:
+        raise OptionError(problems)
+    settings = RunSettings(
+        architecture=architecture,
+        options=chosen.model_dump(),
+        training=trained,
+        input_shape=shape.input_shape,
+        classes=shape.classes,
+    )
+    return Request(settings, plan)

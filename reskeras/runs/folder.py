@@ -1,0 +1,254 @@
+"""The layout of a run's folder, and the one reader of it.
+
+    settings.json     what was asked for: architecture, options, training options (runs/settings.py)
+    events.jsonl      what happened, one JSON object a line (runs/events.py)
+    layers.json       the layer table: each weight's path, layer, block, shape, in the order of the columns below
+    gradients.rows    one row a step: uint32 step, then one float32 gradient norm for each weight (runs/series.py)
+    curve.rows        loss and accuracy over time (runs/series.py)
+    log.txt           what the worker and its libraries print
+    model.keras       the trained network for plain Keras: raw samples in, class probabilities out
+    alive.lock        held by the worker while it lives (runs/liveness.py)
+    commands/         requests to the worker (runs/control.py)
+
+Everything is written by one worker process. All numbers are little-endian.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from reskeras.options import suggest
+from reskeras.runs import control, liveness
+from reskeras.runs.events import read_events
+from reskeras.runs.series import CURVE, bin_rows, gradient_row, read_rows
+from reskeras.runs.settings import FORMAT, RunSettings
+
+RUNS_FOLDER = Path("saved_models")
+"""Where runs are kept when nobody says otherwise, below the working folder."""
+
+
+class RunError(ValueError):
+    """A run is missing, or its folder cannot be read."""
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A row of the layer table: a trained weight, its layer's address, its block's address, and its shape."""
+
+    path: str
+    layer: str
+    block: str
+    shape: tuple[int, ...]
+
+
+class Run:
+    """A run's folder, read as it stands now; reading never waits for the worker and never changes anything."""
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+        self.events_path = self.folder / "events.jsonl"
+        self.gradients_path = self.folder / "gradients.rows"
+        self.curve_path = self.folder / "curve.rows"
+        self.log_path = self.folder / "log.txt"
+        self.model_path = self.folder / "model.keras"
+        self.lock_path = self.folder / "alive.lock"
+        self.commands_path = self.folder / "commands"
+        self.settings_path = self.folder / "settings.json"
+        self.layers_path = self.folder / "layers.json"
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @cached_property
+    def settings(self) -> RunSettings:
+        """What the run was asked to do.
+
+        Raises:
+            RunError: where the file is missing, damaged, or of a version this program does not know.
+        """
+        content = _read_json(self.settings_path)
+        version = content.get("format") if isinstance(content, dict) else None
+        if version != FORMAT:
+            raise RunError(f"{self.settings_path} has format {version!r}; this version reads format {FORMAT}.")
+        try:
+            return RunSettings(**content)
+        except (ValidationError, TypeError) as error:
+            raise RunError(f"{self.settings_path} is damaged: {error}") from None
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return what has happened so far."""
+        return read_events(self.events_path)
+
+    def weights(self) -> list[Weight]:
+        """Return the layer table, or an empty list before the network is built."""
+        if not self.layers_path.exists():
+            return []
+        content = _read_json(self.layers_path)
+        try:
+            return [
+                Weight(str(row["path"]), str(row["layer"]), str(row["block"]), tuple(int(n) for n in row["shape"]))
+                for row in content["weights"]
+            ]
+        except (KeyError, TypeError, ValueError):
+            raise RunError(f"{self.layers_path} is damaged.") from None
+
+    def gradients(self) -> np.ndarray:
+        """Return all rows of gradient norms, with fields `step` and `norm` (one column for each row of the table)."""
+        return read_rows(self.gradients_path, gradient_row(len(self.weights())))
+
+    def curve(self) -> np.ndarray:
+        """Return the points of the training curve, with the fields of `series.CURVE`."""
+        return read_rows(self.curve_path, CURVE)
+
+    def group_norms(
+        self, by: str = "layer", *, start: int = 0, most: int | None = None
+    ) -> tuple[list[str], np.ndarray, np.ndarray]:
+        """Return the gradient norm of whole layers or blocks at every step.
+
+        Args:
+            by: `"layer"` or `"block"`.
+            start: the first row to read, to go on where a reader stopped.
+            most: at most this many rows; above it each returned row holds the largest values of several.
+
+        Returns:
+            The names, shallow first; the steps (T,); and the norms (T, names): the root of the summed squares of the
+            norms of the group's weights.
+        """
+        weights = self.weights()
+        groups = [getattr(weight, by) for weight in weights]
+        starts = [i for i, name in enumerate(groups) if not i or groups[i - 1] != name]
+        names = [groups[i] for i in starts]
+        rows = self.gradients()[start:]
+        if not len(rows) or not names:
+            return names, np.empty(0, np.int64), np.empty((0, len(names)))
+        # Reduced in pieces, so that a long run is never in memory as a whole; float64, since a square of a large norm
+        # leaves the range of float32.
+        pieces = []
+        for first in range(0, len(rows), 4096):
+            squares = np.square(rows["norm"][first : first + 4096].astype(np.float64))
+            pieces.append(np.sqrt(np.add.reduceat(squares, starts, axis=1)))
+        steps, norms = rows["step"].astype(np.int64), np.concatenate(pieces)
+        return names, *(bin_rows(steps, norms, most) if most else (steps, norms))
+
+    def state(self) -> str:
+        """Return the run's state, from the worker's lock and what it wrote: `starting`, `running`, `stopping`,
+        `finished`, `stopped`, `failed` or `crashed`."""
+        events = self.events()
+        if liveness.is_held(self.lock_path):
+            asked = any(command == "stop" for _, command in control.waiting(self.commands_path))
+            if asked or any(event["event"] == "stopping" for event in events):
+                return "stopping"
+            return "running" if any(event["event"] == "training" for event in events) else "starting"
+        ended = [event for event in events if event["event"] == "end"]
+        if ended and ended[-1].get("status") in ("finished", "stopped", "failed"):
+            return ended[-1]["status"]
+        return "crashed"
+
+    def is_live(self) -> bool:
+        """Return whether a worker is at it."""
+        return liveness.is_held(self.lock_path)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the run as one flat record for tables and scripts."""
+        settings, events = self.settings, self.events()
+        curve = self.curve()
+        facts: dict[str, Any] = {}
+        for event in events:
+            facts.update({key: value for key, value in event.items() if key not in ("time", "event")})
+        return {
+            "run": self.name,
+            "state": self.state(),
+            "architecture": settings.architecture,
+            "depth": settings.options.get("depth"),
+            "skip": settings.options.get("skip"),
+            "data": settings.training.data,
+            "backend": facts.get("backend", settings.training.backend),
+            "parameters": facts.get("parameters"),
+            "step": int(curve["step"][-1]) if len(curve) else 0,
+            "steps": facts.get("steps"),
+            "loss": float(curve["loss"][-1]) if len(curve) else None,
+            "validation_accuracy": facts.get("validation_accuracy"),
+            "test_accuracy": facts.get("test_accuracy"),
+            "seconds": float(curve["seconds"][-1]) if len(curve) else None,
+            "folder": str(self.folder),
+            "reason": facts.get("reason"),
+        }
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        raise RunError(f"{path} is not JSON.") from None
+
+
+def create(settings: RunSettings, parent: Path = RUNS_FOLDER, name: str | None = None) -> Run:
+    """Make a new run's folder with its settings and return it.
+
+    Args:
+        settings: what the run is to do.
+        parent: the folder of runs; made where it is missing.
+        name: the run's name; None takes the settings' title with the first free number.
+
+    Raises:
+        RunError: where the folder cannot be made or the name is taken or unfit.
+    """
+    parent = Path(parent)
+    if name is not None and (not name.strip() or name in (".", "..") or set(name) & set("/\\\0")):
+        raise RunError(f"A run cannot be called {name!r}: its name is a folder's name, without slashes.")
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = _make_folder(parent, name, settings.title)
+        (folder / "settings.json").write_text(settings.model_dump_json(indent=2) + "\n")
+    except FileExistsError:
+        raise RunError(f"There is a run {name!r} in {parent} already. Choose another name, or leave it out.") from None
+    except OSError as error:
+        raise RunError(f"No run can be made in {parent.absolute()}: {error.strerror}. Name another folder with --runs.") from error
+    return Run(folder)
+
+
+def _make_folder(parent: Path, name: str | None, title: str) -> Path:
+    if name is not None:
+        (parent / name).mkdir()
+        return parent / name
+    number = 1
+    while True:
+        try:
+            (parent / f"{title}-{number}").mkdir()
+            return parent / f"{title}-{number}"
+        except FileExistsError:
+            number += 1
+
+
+def list_runs(parent: Path = RUNS_FOLDER) -> list[Run]:
+    """Return the runs below `parent`, newest first; folders without settings are no runs."""
+    try:
+        folders = [entry for entry in Path(parent).iterdir() if (entry / "settings.json").is_file()]
+    except OSError:
+        return []
+    return [Run(folder) for folder in sorted(folders, key=lambda each: -(each / "settings.json").stat().st_mtime)]
+
+
+def find(name: str, parent: Path = RUNS_FOLDER) -> Run:
+    """Return the run called `name` below `parent`, or the run in the folder `name`.
+
+    Raises:
+        RunError: where there is none, with the nearest name.
+    """
+    for folder in (Path(parent) / name, Path(name)):
+        if (folder / "settings.json").is_file():
+            return Run(folder)
+    known = [run.name for run in list_runs(parent)]
+    listed = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "") if known else "none yet"
+    raise RunError(f"There is no run {name!r} in {parent} (runs: {listed}).{suggest(name, known)}")

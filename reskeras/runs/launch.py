@@ -1,0 +1,37 @@
+"""Starting a run's worker as a process of its own, which outlives whoever started it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from reskeras.runs import liveness
+from reskeras.runs.folder import Run
+
+
+def start(run: Run) -> int:
+    """Start the worker of a run and return its process number.
+
+    The worker is in a session of its own and writes to the run's log, so neither closing the terminal nor ending this
+    process touches it. The run's lock is taken here and handed over: there is no moment at which the run looks dead.
+
+    Raises:
+        AlreadyRunning: where another process is training in this folder.
+        OSError: where no process can be made.
+    """
+    lock = liveness.hold(run.lock_path)
+    try:
+        with open(run.log_path, "ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "reskeras.training.worker", str(run.folder), "--lock", str(lock)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(lock,),
+                start_new_session=True,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+    finally:
+        os.close(lock)
+    return process.pid

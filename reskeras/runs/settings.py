@@ -1,0 +1,73 @@
+"""What a run was asked to do: the training options, and the settings file that holds every choice."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reskeras.options import Options
+
+FORMAT = 1
+"""Version of the run folder's layout; a reader refuses a folder of a newer version."""
+
+
+class TrainingOptions(Options):
+    """How a network is trained, whatever its architecture."""
+
+    data: str = Field(
+        "digits",
+        min_length=1,
+        description="A data set by name, or the path of an .npz file with x_train, y_train, x_test and y_test.",
+    )
+    backend: Literal["auto", "tensorflow", "jax", "torch"] = Field(
+        "auto", description="What computes; auto takes KERAS_BACKEND, or the first installed of jax, tensorflow, torch."
+    )
+    epochs: int = Field(5, ge=1, le=100_000, description="Passes over the training samples.")
+    steps: int | None = Field(None, ge=1, le=100_000_000, description="End after this many steps, whatever the epochs.")
+    batch_size: int = Field(32, ge=1, le=65_536, description="Samples in a step.")
+    optimizer: Literal["adam", "sgd", "adamw"] = Field(
+        "adam", description="Update rule; sgd is with Nesterov momentum 0.9, adamw with weight decay 0.01."
+    )
+    learning_rate: float | None = Field(
+        None, gt=0, le=100, description="Step size; empty means 0.001 for adam and adamw, 0.05 for sgd."
+    )
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of initial weights, data order and dropout.")
+    validation_split: float = Field(
+        0.1, ge=0, le=0.9, description="Share of the training samples kept aside to validate after each epoch."
+    )
+    precision: Literal["float32", "mixed_bfloat16"] = Field(
+        "float32", description="Number format of the computation; mixed_bfloat16 is faster on recent GPUs."
+    )
+
+    def rate(self) -> float:
+        """Return the learning rate in force."""
+        return self.learning_rate or {"adam": 1e-3, "adamw": 1e-3, "sgd": 5e-2}[self.optimizer]
+
+
+class RunSettings(BaseModel):
+    """The content of a run's `settings.json`.
+
+    Attributes:
+        format: version of the folder's layout.
+        architecture: name in the catalogue.
+        options: the architecture's options, every one with its value.
+        training: the training options.
+        input_shape, classes: what the data is like, so that the network can be written again without the data.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = FORMAT
+    architecture: str
+    options: dict[str, Any]
+    training: TrainingOptions
+    input_shape: tuple[int, ...]
+    classes: int
+
+    @property
+    def title(self) -> str:
+        """What the run is called when nobody names it, such as `"resnet-20-add-digits"`."""
+        data = self.training.data.replace("\\", "/").rstrip("/").split("/")[-1].removesuffix(".npz")
+        data = "".join(sign if sign.isalnum() else "-" for sign in data).strip("-") or "data"
+        return f"{self.architecture}-{self.options.get('depth', '')}-{self.options.get('skip', '')}-{data}"

@@ -1,0 +1,1 @@
+"""From one model to another with the same function."""

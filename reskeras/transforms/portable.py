@@ -1,0 +1,94 @@
+"""A model as one that plain Keras loads: this package's layers taken apart into Keras's own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from reskeras.layers.composite import Composite
+
+
+class NotPortable(ValueError):
+    """A model cannot be written in Keras's own layers."""
+
+
+def portable(model: keras.Model) -> keras.Model:
+    """Return a functional model of Keras's own layers with the weights, names and predictions of `model`.
+
+    Layer names are addresses: the layer `conv1` inside `stage1_block2` becomes `stage1_block2_conv1`. The original is left
+    as it is. Keras imports no other package when it loads a file, so only such a model loads everywhere.
+
+    Raises:
+        NotPortable: where a layer of this package owns variables of its own.
+    """
+    while any(isinstance(layer, Composite) for layer in model.layers):
+        model = _take_apart_once(model)
+    return model
+
+
+def _take_apart_once(model: keras.Model) -> keras.Model:
+    copies: dict[int, keras.Layer] = {}
+
+    def copy(layer: keras.Layer) -> keras.Layer:
+        if id(layer) not in copies:
+            copies[id(layer)] = _copy_layer(layer)
+        return copies[id(layer)]
+
+    def call(layer: keras.Layer, *arguments, **options):
+        if isinstance(layer, Composite):
+            return layer.call(*arguments, **options)
+        return layer(*arguments, **options)
+
+    inputs = [keras.Input(batch_shape=each.shape, dtype=each.dtype, name=each.name) for each in model.inputs]
+    packed = keras.tree.pack_sequence_as(model._inputs_struct, inputs)
+    return keras.models.clone_model(model, input_tensors=packed, clone_function=copy, call_function=call)
+
+
+def _copy_layer(layer: keras.Layer) -> keras.Layer:
+    new = layer.__class__.from_config(layer.get_config())
+    if layer.built and not new.built:
+        new.build_from_config(layer.get_build_config())
+    # Layer by layer, since the order of a whole model's weights may differ between the two ways of writing it.
+    if layer.weights:
+        new.set_weights(layer.get_weights())
+    if not isinstance(layer, Composite):
+        new.trainable = layer.trainable
+        return new
+    if owned := layer._trainable_variables + layer._non_trainable_variables:
+        names = ", ".join(variable.name for variable in owned)
+        raise NotPortable(f"{layer.name} owns the variables {names}, which no layer of Keras's own can hold.")
+    for old_part, new_part in zip(layer._flatten_layers(False, False), new._flatten_layers(False, False), strict=True):
+        new_part.trainable = old_part.trainable and layer.trainable
+        new_part.name = f"{layer.name}_{old_part.name}"
+    return new
+
+
+def save_portable(model: keras.Model, path: Path, samples: np.ndarray, classifier_activation: str | None = "softmax") -> None:
+    """Write a `.keras` file that plain Keras loads on any backend, and check that it predicts as the model does.
+
+    Args:
+        model: a built functional model that gives logits.
+        path: the file to write; a file of that name is replaced only once the new one is whole.
+        samples: some samples to compare predictions on.
+        classifier_activation: activation put behind the logits; None for none.
+
+    Raises:
+        NotPortable: where the model cannot be written so, or the file's predictions differ.
+        OSError: where the file cannot be written.
+    """
+    if classifier_activation is not None:
+        output = keras.layers.Activation(classifier_activation, dtype="float32", name="probabilities")(model.output)
+        model = keras.Model(model.input, output, name=model.name)
+    flat = portable(model)
+    draft = path.with_name(f".{path.stem}.draft.keras")
+    try:
+        flat.save(draft, include_optimizer=False)
+        wanted, found = (np.asarray(each.predict(samples, verbose=0)) for each in (model, keras.models.load_model(draft)))
+        if not np.allclose(wanted, found, rtol=0, atol=1e-5, equal_nan=True):
+            raise NotPortable(f"The file's predictions differ from the model's by {np.abs(wanted - found).max():.1e}.")
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
