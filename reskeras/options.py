@@ -85,10 +85,14 @@ class Option:
         if self.kind == "flag":
             return "yes or no"
         if self.minimum is not None and self.maximum is not None:
-            return f"{self.minimum:g} to {self.maximum:g}"
+            return f"{_number(self.minimum)} to {_number(self.maximum)}"
         if self.minimum is not None:
-            return f"{self.minimum:g} or more"
+            return f"{_number(self.minimum)} or more"
         return {"integer": "a whole number", "number": "a number", "text": "text"}.get(self.kind, "")
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:g}"
 
 
 def describe(options: type[Options]) -> tuple[Option, ...]:
@@ -163,11 +167,13 @@ def _sentence(option: Option, detail: Mapping[str, Any]) -> str:
         return f"{name} cannot be {value!r} (choices: {option.allowed}).{suggest(str(value), option.choices)}"
     if kind in ("greater_than_equal", "less_than_equal"):
         nearest = option.minimum if kind.startswith("greater") else option.maximum
-        return f"{name} cannot be {value} (allowed: {option.allowed}). Did you mean {nearest:g}?"
+        return f"{name} cannot be {value} (allowed: {option.allowed}). Did you mean {_number(nearest)}?"
     if kind in ("greater_than", "less_than"):
         side = "greater than" if kind.startswith("greater") else "less than"
         bound = option.minimum if kind.startswith("greater") else option.maximum
-        return f"{name} cannot be {value}: it must be {side} {bound:g}."
+        return f"{name} cannot be {value}: it must be {side} {_number(bound)}."
+    if kind == "string_too_short":
+        return f"{name} cannot be empty ({option.help})"
     wanted = {"integer": "a whole number", "number": "a finite number", "flag": "yes or no"}.get(option.kind, "text")
     return f"{name} must be {wanted} (allowed: {option.allowed}); received {value!r}."
 

@@ -60,6 +60,9 @@ class Block:
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return the shape of y; raise PlanError where the skip cannot join x and f."""
+        return chain_shape(self.after, self._joined_shape(shape))
+
+    def _joined_shape(self, shape: Shape) -> Shape:
         inner, carried = chain_shape(self.branch, shape), chain_shape(self.skip.path, shape)
         if self.skip.kind == "concat":
             if inner[:-1] != carried[:-1]:
@@ -67,18 +70,18 @@ class Block:
             inner = (*inner[:-1], carried[-1] + inner[-1])
         elif self.skip.kind != "none" and inner != carried:
             raise PlanError(f"A skip of kind {self.skip.kind!r} joins {carried} and {inner}: the shapes must agree.")
-        return chain_shape(self.after, inner)
+        return inner
 
     def parameters(self, shape: Shape) -> int:
         """Return how many numbers the block trains on samples of `shape`."""
-        count = chain_parameters(self.branch, shape)
+        count = chain_parameters(self.branch, shape) + chain_parameters(self.after, self._joined_shape(shape))
         if self.skip.kind == "none":
-            return count + chain_parameters(self.after, chain_shape(self.branch, shape))
+            return count
         count += chain_parameters(self.skip.path, shape)
-        carried = chain_shape(self.skip.path, shape)
         if self.skip.kind == "gate":
-            count += carried[-1] * (carried[-1] + 1)
-        return count + (self.skip.kind == "scaled") + chain_parameters(self.after, carried)
+            channels = chain_shape(self.skip.path, shape)[-1]
+            count += channels * (channels + 1)
+        return count + (self.skip.kind == "scaled")
 
     def text(self) -> str:
         """Return the block as a formula."""

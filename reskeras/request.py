@@ -42,7 +42,8 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
         except OptionError as error:
             problems.update(error.problems)
         except (ValueError, RuntimeError) as error:
-            problems[key] = str(error)
+            # What the declaration says of a value, such as its choices, stands before what its use says.
+            problems.setdefault(key, str(error))
         return None
 
     entry = attempt("architecture", catalogue.architecture, architecture)
@@ -57,7 +58,7 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
         except PlanError as error:
             # A patch that does not fit the image is the patch's fault; any other misfit is the data's.
             key = "patch" if str(error).startswith("patch") else "data"
-            problems[key] = str(error)
+            problems.setdefault(key, str(error))
     if problems:
         raise OptionError(problems)
     settings = RunSettings(

@@ -15,7 +15,7 @@ class DenseNetOptions(ArchitectureOptions):
 
     title: ClassVar[str] = "DenseNet"
     depth: int = Field(
-        19, ge=7, le=304, description="Layers, 3n+4 (6n+4 with bottleneck): three dense blocks with transitions."
+        19, ge=10, le=304, description="Layers, 3n+4 (6n+4 with bottleneck): three dense blocks with transitions."
     )
     growth: int = Field(12, ge=1, le=256, description="Channels that each layer adds (k in the paper).")
     bottleneck: bool = Field(False, description="A 1x1 convolution to 4k channels before each 3x3 (DenseNet-B).")
@@ -31,7 +31,7 @@ class DenseNetOptions(ArchitectureOptions):
         return "6n+4" if self.bottleneck else "3n+4"
 
     def depths(self):
-        return range(10, 305, 6) if self.bottleneck else range(7, 305, 3)
+        return range(10, 305, 6) if self.bottleneck else range(10, 305, 3)
 
 
 def plan(options: DenseNetOptions, input_shape, classes) -> Plan:
@@ -72,5 +72,5 @@ DENSENET = Architecture(
     inputs=("image",),
     options=DenseNetOptions,
     write=plan,
-    tiny={"depth": 7, "growth": 4},
+    tiny={"depth": 10, "growth": 4},
 )

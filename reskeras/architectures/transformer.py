@@ -5,9 +5,12 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from reskeras.architectures import Architecture, ArchitectureOptions
-from reskeras.options import suggest
 from reskeras.plan import Block, Plan, Skip, Stage
 from reskeras.steps import Activation, Attention, Dense, Dropout, GlobalPool, Norm, PlanError, Tokens
+
+
+MOST_HEADS = 128
+LARGEST_PATCH = 64
 
 
 class TransformerOptions(ArchitectureOptions):
@@ -16,7 +19,7 @@ class TransformerOptions(ArchitectureOptions):
     title: ClassVar[str] = "A Transformer"
     depth: int = Field(4, ge=1, le=96, description="Blocks, each attention and a feed-forward part.")
     width: int = Field(64, ge=1, le=4096, description="Size of each token (d_model).")
-    heads: int = Field(4, ge=1, le=128, description="Attention heads; must divide the width.")
+    heads: int = Field(4, ge=1, le=MOST_HEADS, description="Attention heads; must divide the width.")
     feed_forward: int = Field(4, ge=1, le=16, description="Units of the feed-forward part, in multiples of the width.")
     skip: Literal["add", "none", "scaled"] = Field(
         "add", description="How attention and feed-forward part rejoin the stream: x + f, f, or x + a f with a from 0."
@@ -25,7 +28,9 @@ class TransformerOptions(ArchitectureOptions):
         "pre", description="Layer normalisation before each part (GPT-2), after each sum (2017), or nowhere."
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout of attention weights and of each part's output.")
-    patch: int = Field(2, ge=1, le=64, description="Side of the square patches that an image is cut into, in pixels.")
+    patch: int = Field(
+        2, ge=1, le=LARGEST_PATCH, description="Side of the square patches that an image is cut into, in pixels."
+    )
 
     def depths(self):
         return range(1, 97)
@@ -33,11 +38,10 @@ class TransformerOptions(ArchitectureOptions):
     def problems(self):
         problems = super().problems()
         if self.width % self.heads:
-            fits = [str(heads) for heads in range(1, self.width + 1) if self.width % heads == 0]
-            near = min(fits, key=lambda heads: abs(int(heads) - self.heads))
+            fits = _divisors(MOST_HEADS, self.width)
             problems["heads"] = (
-                f"heads must divide width {self.width} (they can be {', '.join(fits)}); received {self.heads}."
-                + suggest(near, [near])
+                f"heads must divide width {self.width} (they can be {', '.join(map(str, fits))}); "
+                f"received {self.heads}. Did you mean {_nearest(fits, self.heads)}?"
             )
         return problems
 
@@ -46,10 +50,10 @@ def plan(options: TransformerOptions, input_shape, classes) -> Plan:
     """Write tokens with learned positions, `depth` pairs of blocks, and a classifier on the average token."""
     image = len(input_shape) == 3
     if image and any(size % options.patch for size in input_shape[:2]):
-        sides = [n for n in range(1, min(input_shape[:2]) + 1) if not any(size % n for size in input_shape[:2])]
+        sides = _divisors(LARGEST_PATCH, *input_shape[:2])
         raise PlanError(
             f"patch must divide both sides of the image {input_shape[0]}x{input_shape[1]} (it can be "
-            f"{', '.join(map(str, sides))}); received {options.patch}."
+            f"{', '.join(map(str, sides))}); received {options.patch}. Did you mean {_nearest(sides, options.patch)}?"
         )
     stem = (Tokens(options.width, options.patch if image else 1),)
     pair = (_attention(options), _feed_forward(options))
@@ -57,6 +61,14 @@ def plan(options: TransformerOptions, input_shape, classes) -> Plan:
     head = (*ending, GlobalPool(), Dense(classes, initializer="glorot_uniform"))
     name = f"transformer-{options.depth}"
     return Plan(name, input_shape, classes, stem, (Stage(pair * options.depth),), head)
+
+
+def _divisors(most: int, *numbers: int) -> list[int]:
+    return [n for n in range(1, min(most, *numbers) + 1) if not any(number % n for number in numbers)]
+
+
+def _nearest(fits: list[int], wanted: int) -> int:
+    return min(fits, key=lambda value: abs(value - wanted))
 
 
 def _attention(options: TransformerOptions) -> Block:

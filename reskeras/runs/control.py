@@ -37,7 +37,7 @@ def waiting(folder: Path) -> list[tuple[str, str]]:
     for name in names:
         try:
             content = json.loads((folder / name).read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             continue
         if isinstance(content, dict) and content.get("command") in COMMANDS:
             commands.append((name.removesuffix(".json"), content["command"]))

@@ -50,7 +50,7 @@ def read_events(path: Path) -> list[dict[str, Any]]:
     for line in content.split(b"\n")[:-1]:
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(event, dict) and isinstance(event.get("event"), str):
             events.append(event)

@@ -16,6 +16,8 @@ Everything is written by one worker process. All numbers are little-endian.
 from __future__ import annotations
 
 import json
+import shutil
+import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -98,7 +100,7 @@ class Run:
                 Weight(str(row["path"]), str(row["layer"]), str(row["block"]), tuple(int(n) for n in row["shape"]))
                 for row in content["weights"]
             ]
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise RunError(f"{self.layers_path} is damaged.") from None
 
     def gradients(self) -> np.ndarray:
@@ -189,7 +191,7 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}.") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise RunError(f"{path} is not JSON.") from None
 
 
@@ -209,13 +211,28 @@ def create(settings: RunSettings, parent: Path = RUNS_FOLDER, name: str | None =
         raise RunError(f"A run cannot be called {name!r}: its name is a folder's name, without slashes.")
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        folder = _make_folder(parent, name, settings.title)
-        (folder / "settings.json").write_text(settings.model_dump_json(indent=2) + "\n")
-    except FileExistsError:
-        raise RunError(f"There is a run {name!r} in {parent} already. Choose another name, or leave it out.") from None
+        run = Run(_make_folder(parent, name, settings.title))
+        _write_settings(run, settings)
     except OSError as error:
-        raise RunError(f"No run can be made in {parent.absolute()}: {error.strerror}. Name another folder with --runs.") from error
-    return Run(folder)
+        if isinstance(error, FileExistsError) and name is not None and parent.is_dir():
+            known = f"There is a run {name!r} in {parent} already. Choose another name, or leave it out."
+            raise RunError(known) from None
+        reason = "it is not a folder" if isinstance(error, FileExistsError) else error.strerror
+        raise RunError(
+            f"No run can be made in {parent.absolute()}: {reason}. Name another folder with --runs."
+        ) from error
+    return run
+
+
+def _write_settings(run: Run, settings: RunSettings) -> None:
+    draft = run.settings_path.with_suffix(".draft")
+    try:
+        draft.write_text(settings.model_dump_json(indent=2) + "\n")
+        draft.rename(run.settings_path)
+    except OSError:
+        # A folder without its settings would be in the way of the next run and no use to anyone.
+        shutil.rmtree(run.folder, ignore_errors=True)
+        raise
 
 
 def _make_folder(parent: Path, name: str | None, title: str) -> Path:
@@ -234,10 +251,20 @@ def _make_folder(parent: Path, name: str | None, title: str) -> Path:
 def list_runs(parent: Path = RUNS_FOLDER) -> list[Run]:
     """Return the runs below `parent`, newest first; folders without settings are no runs."""
     try:
-        folders = [entry for entry in Path(parent).iterdir() if (entry / "settings.json").is_file()]
+        folders = list(Path(parent).iterdir())
     except OSError:
         return []
-    return [Run(folder) for folder in sorted(folders, key=lambda each: -(each / "settings.json").stat().st_mtime)]
+    made = {folder: time for folder in folders if (time := _made_at(folder)) is not None}
+    return [Run(folder) for folder in sorted(made, key=made.get, reverse=True)]
+
+
+def _made_at(folder: Path) -> float | None:
+    """Return when a run's settings were written; None for what is no run, or cannot be looked into."""
+    try:
+        facts = (folder / "settings.json").stat()
+    except (OSError, ValueError):
+        return None
+    return facts.st_mtime if stat.S_ISREG(facts.st_mode) else None
 
 
 def find(name: str, parent: Path = RUNS_FOLDER) -> Run:
@@ -247,7 +274,7 @@ def find(name: str, parent: Path = RUNS_FOLDER) -> Run:
         RunError: where there is none, with the nearest name.
     """
     for folder in (Path(parent) / name, Path(name)):
-        if (folder / "settings.json").is_file():
+        if _made_at(folder) is not None:
             return Run(folder)
     known = [run.name for run in list_runs(parent)]
     listed = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "") if known else "none yet"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 
 from reskeras.runs import liveness
 from reskeras.runs.folder import Run
 
 
-def start(run: Run) -> int:
-    """Start the worker of a run and return its process number.
+def start(run: Run) -> subprocess.Popen:
+    """Start the worker of a run and return its process.
 
     The worker is in a session of its own and writes to the run's log, so neither closing the terminal nor ending this
     process touches it. The run's lock is taken here and handed over: there is no moment at which the run looks dead.
@@ -34,4 +35,6 @@ def start(run: Run) -> int:
             )
     finally:
         os.close(lock)
-    return process.pid
+    # Waited for, so that a worker that ends while its starter lives on does not stay behind as a zombie.
+    threading.Thread(target=process.wait, daemon=True).start()
+    return process

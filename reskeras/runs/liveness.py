@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 
 class AlreadyRunning(RuntimeError):
     """Another process holds the run."""
+
+
+_PATIENCE = 1.0
+"""Seconds to try for a lock: whoever asks `is_held` holds it for some microseconds, and is no worker."""
 
 
 def hold(path: Path) -> int:
@@ -18,12 +23,16 @@ def hold(path: Path) -> int:
         AlreadyRunning: where another process holds it.
     """
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise AlreadyRunning(f"Another process is training in {path.parent}.") from None
-    return descriptor
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                raise AlreadyRunning(f"Another process is training in {path.parent}.") from None
+            time.sleep(0.01)
 
 
 def is_held(path: Path) -> bool:

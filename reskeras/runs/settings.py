@@ -70,4 +70,5 @@ class RunSettings(BaseModel):
         """What the run is called when nobody names it, such as `"resnet-20-add-digits"`."""
         data = self.training.data.replace("\\", "/").rstrip("/").split("/")[-1].removesuffix(".npz")
         data = "".join(sign if sign.isalnum() else "-" for sign in data).strip("-") or "data"
+        data = data[:60]  # A folder name holds 255 bytes.
         return f"{self.architecture}-{self.options.get('depth', '')}-{self.options.get('skip', '')}-{data}"

@@ -1,0 +1,158 @@
+"""What the command line shows: a run's progress while it trains, and tables of runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from reskeras.runs import control
+from reskeras.runs.folder import Run
+
+SYMBOLS = {
+    "starting": "…",
+    "running": "▶",
+    "stopping": "◼",
+    "finished": "✔",
+    "stopped": "◼",
+    "failed": "✘",
+    "crashed": "☠",
+    "unreadable": "?",
+}
+"""A sign for each state, so that no state is told by colour alone."""
+
+
+class Follower:
+    """Shows a run until its worker ends, and passes interruptions on to it.
+
+    Args:
+        run: the run's folder.
+        process: its worker.
+        console: where to show it; on a terminal a progress bar, elsewhere a line an epoch.
+    """
+
+    def __init__(self, run: Run, process: subprocess.Popen, console: Console):
+        self._run, self._process, self._console = run, process, console
+        self._interruptions = 0
+        self._shown = 0
+
+    def follow(self) -> int:
+        """Return the worker's exit code once it has ended."""
+        handlers = {number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[facts]}"),
+            TimeRemainingColumn(),
+        )
+        try:
+            with Progress(*columns, console=self._console, transient=True) as progress:
+                task = progress.add_task("starting", total=None, facts="")
+                while self._process.poll() is None:
+                    self._update(progress, task)
+                    time.sleep(0.1)
+                self._print_events()
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        return self._process.returncode
+
+    def _interrupt(self, *_):
+        self._interruptions += 1
+        if self._interruptions == 1:
+            control.send(self._run.commands_path, "stop")
+            self._console.print("Stopping after this step and saving the network; Ctrl-C again ends it at once.")
+        elif self._interruptions == 2:
+            self._process.terminate()
+        else:
+            self._process.kill()
+
+    def _update(self, progress: Progress, task) -> None:
+        events = self._print_events()
+        facts = {key: value for event in events for key, value in event.items()}
+        curve = self._run.curve()
+        if "steps" not in facts:
+            progress.update(task, description="building" if "parameters" in facts else "starting")
+            return
+        done = int(curve["step"][-1]) if len(curve) else 0
+        shown = f"step {done:,}/{facts['steps']:,}"
+        if len(curve):
+            recent = curve[-20:]
+            shown += f"  loss {recent['loss'][-1]:.4f}  accuracy {recent['accuracy'][-1]:.1%}"
+            seconds = float(recent["seconds"][-1] - recent["seconds"][0])
+            if seconds > 0:
+                shown += f"  {float(recent['step'][-1] - recent['step'][0]) / seconds:.1f} steps/s"
+        what = "testing and exporting" if done >= facts["steps"] else "training" if done else "compiling"
+        progress.update(task, description=what, total=facts["steps"], completed=done, facts=shown)
+
+    def _print_events(self) -> list[dict[str, Any]]:
+        events = self._run.events()
+        for event in events[self._shown :]:
+            if line := _line(event):
+                self._console.print(line, highlight=False)
+        self._shown = len(events)
+        return events
+
+
+def _line(event: dict[str, Any]) -> str | None:
+    kind = event["event"]
+    if kind == "training":
+        return f"{event['steps']:,} steps on {event['backend']} ({event['device_name']})"
+    if kind == "epoch":
+        line = f"epoch {event['epoch']}  step {event['step']:,}  loss {_number(event.get('loss'))}"
+        line += f"  accuracy {_percent(event.get('accuracy'))}"
+        if "validation_accuracy" in event:
+            line += f"  validation {_percent(event['validation_accuracy'])}"
+        return line
+    if kind == "tested":
+        return f"test accuracy {_percent(event['test_accuracy'])}  test loss {_number(event['test_loss'])}"
+    return None
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2%}"
+
+
+def runs_table(summaries: list[dict[str, Any]]) -> Table:
+    """Return runs as a table, one summary a row."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    columns = ("run", "state", "backend", "parameters", "step", "loss", "validation", "test")
+    for name in columns:
+        table.add_column(name, justify="left" if name in columns[:3] else "right", overflow="fold", no_wrap=name in columns[:2])
+    for each in summaries:
+        parameters = each.get("parameters")
+        table.add_row(
+            each["run"],
+            f"{SYMBOLS.get(each['state'], '')} {each['state']}",
+            str(each.get("backend") or "-"),
+            f"{parameters:,}" if parameters else "-",
+            f"{each['step']:,}/{each['steps']:,}" if each.get("steps") else "-",
+            _number(each.get("loss")),
+            _percent(each.get("validation_accuracy")),
+            _percent(each.get("test_accuracy")),
+        )
+    return table
+
+
+def size(count: float | None) -> str:
+    """Return a number of bytes as people read it."""
+    return "unknown memory" if count is None else f"{count / 2**30:.0f} GiB"
+
+
+def wrapped(text: str) -> str:
+    """Return a paragraph broken to the width of the terminal."""
+    import textwrap
+
+    width = min(os.get_terminal_size(2).columns if os.isatty(2) else 100, 100)
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)

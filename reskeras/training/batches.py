@@ -1,0 +1,42 @@
+"""Training samples in batches, in an order that only the seed decides, whatever the backend."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+
+class Batches(keras.utils.PyDataset):
+    """Whole batches of shuffled samples, shuffled anew each epoch; what is left over in an epoch waits for the next order.
+
+    Every batch has one size: a last smaller one would make compilers build the whole training step a second time.
+
+    Args:
+        samples: (samples, ...) raw values.
+        labels: (samples,) class numbers.
+        indices: which samples to train on.
+        batch_size: samples in a batch; with fewer samples, a batch is all of them.
+        seed: of the order.
+    """
+
+    def __init__(self, samples, labels, indices, batch_size, seed):
+        super().__init__()
+        self._samples, self._labels, self._indices = samples, labels, indices
+        self.batch_size = min(batch_size, len(indices))
+        self._seed = seed
+        self._epoch = 0
+        self._shuffle()
+
+    def _shuffle(self):
+        self._order = np.random.default_rng([self._seed, 1, self._epoch]).permutation(self._indices)
+
+    def __len__(self):
+        return len(self._order) // self.batch_size
+
+    def __getitem__(self, index):
+        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        return self._samples[chosen].astype("float32"), self._labels[chosen]
+
+    def on_epoch_end(self):
+        self._epoch += 1
+        self._shuffle()

@@ -1,0 +1,126 @@
+"""The callback that writes the training curve and the epochs, and takes up commands."""
+
+from __future__ import annotations
+
+import time
+
+import keras
+import numpy as np
+
+from reskeras import backend
+from reskeras.runs import control
+from reskeras.runs.events import EventWriter
+from reskeras.runs.folder import Run
+from reskeras.runs.series import CURVE, RowWriter
+
+PERIOD = 0.1
+"""Seconds between two points of the curve, unless a step takes longer."""
+
+
+class Recorder(keras.callbacks.Callback):
+    """Writes loss and accuracy as means over all samples since the point before, and stops the training when asked to.
+
+    Args:
+        run: the run's folder.
+        events: its event log.
+        batch_size: samples in a training step.
+        steps: end after this many steps.
+    """
+
+    def __init__(self, run: Run, events: EventWriter, batch_size: int, steps: int):
+        super().__init__()
+        self._run, self._events, self._batch_size, self._steps = run, events, batch_size, steps
+        self._writer = RowWriter(run.curve_path, CURVE)
+        self._begun = 0
+        self._epoch = 0
+        self._epoch_open = False
+        self._pending = None
+        self._before: np.ndarray | None = None
+        self._reader: backend.StateReader | None = None
+        self._read_at_time = 0.0
+        self.stop_requested = False
+        self.stopped = False
+
+    def on_train_begin(self, logs=None):
+        self._started = time.perf_counter()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch + 1
+        self._epoch_open = True
+        self._before = None
+
+    def on_train_batch_begin(self, batch, logs=None):
+        now = time.perf_counter()
+        if batch and now - self._read_at_time >= PERIOD:
+            self._read_at_time = now
+            self._write(self._pending)
+            self._pending = (self._begun, now - self._started, self._copy())
+            self._take_commands()
+        self._begun += 1
+        if self._begun >= self._steps:
+            self._model.stop_training = True
+        elif self.stop_requested:
+            self.stopped = True
+            self._model.stop_training = True
+
+    # Validation clears the running means, so the last point of an epoch is read before it begins.
+    def on_test_begin(self, logs=None):
+        self._finish_epoch()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._finish_epoch()
+        logs = logs or {}
+        names = {"loss": "loss", "accuracy": "accuracy", "val_loss": "validation_loss", "val_accuracy": "validation_accuracy"}
+        facts = {ours: float(logs[theirs]) for theirs, ours in names.items() if theirs in logs}
+        self._events.write("epoch", epoch=epoch + 1, step=self._begun, **facts)
+        self._take_commands()
+
+    def on_train_end(self, logs=None):
+        self._writer.flush()
+        self.close()
+
+    def close(self) -> None:
+        """End writing; may be called at any time, and more than once."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _copy(self):
+        if self._reader is None:
+            self._reader = backend.StateReader(self._model, _running_totals(self._model))
+        return self._reader.copy()
+
+    def _finish_epoch(self):
+        if self._epoch_open:
+            self._epoch_open = False
+            self._write(self._pending)
+            self._pending = None
+            self._write((self._begun, time.perf_counter() - self._started, self._copy()))
+
+    def _write(self, pending) -> None:
+        if pending is None:
+            return
+        step, seconds, copied = pending
+        totals = np.array([float(backend.as_numpy(each)) for each in copied]).reshape(-1, 2)
+        since = totals if self._before is None else totals - self._before
+        if (since[:, 1] <= 0).any():
+            return
+        self._before = totals
+        loss, accuracy = since[:, 0] / since[:, 1]
+        self._writer.write(np.array([(step, self._epoch, seconds, loss, accuracy)], CURVE))
+
+    def _take_commands(self) -> None:
+        for identifier, command in control.waiting(self._run.commands_path):
+            if command == "stop":
+                self.stop_requested = True
+                self._events.write("stopping", command=identifier, step=self._begun)
+            control.take(self._run.commands_path, identifier)
+
+
+def _running_totals(model: keras.Model) -> list[keras.Variable]:
+    """Return the sum and the count behind the running means of loss and accuracy."""
+    found = []
+    for metric in model.metrics:
+        for each in getattr(metric, "metrics", [metric]):
+            found += [each.total, each.count]
+    return found

@@ -1,0 +1,102 @@
+"""The worker process: trains the run in a folder and leaves its outcome in the event log."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+
+from reskeras.installed import BackendMissing, resolve_backend
+from reskeras.runs import liveness
+from reskeras.runs.events import EventWriter
+from reskeras.runs.folder import Run, RunError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Train the run in the folder named on the command line; return 0, 2 where the user can mend what is wrong, else 1."""
+    parser = argparse.ArgumentParser(prog="python -m reskeras.training.worker", description=__doc__)
+    parser.add_argument("folder", type=Path, help="a run's folder with its settings.json")
+    parser.add_argument("--lock", type=int, help="descriptor of the run's lock, already held by whoever started this")
+    chosen = parser.parse_args(arguments)
+    run = Run(chosen.folder)
+    # Kept open for the life of the process: as long as it lives, the run is alive.
+    lock = chosen.lock if chosen.lock is not None else liveness.hold(run.lock_path)
+    os.set_inheritable(lock, False)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    return work(run)
+
+
+def work(run: Run) -> int:
+    """Train a run whose lock is held and return the exit code."""
+    try:
+        events = EventWriter(run.events_path)
+    except OSError as error:
+        print(f"{run.folder} cannot be written: {error.strerror}.", file=sys.stderr)
+        return 1
+    try:
+        status = _train(run, events)
+    except KeyboardInterrupt:
+        return _end(events, "stopped", "ended by a second signal, before the network was saved", 1)
+    except MemoryError:
+        return _end(events, "failed", "Out of memory. Choose a smaller batch size, width or depth.", 2)
+    except OSError as error:
+        traceback.print_exc()
+        place = f" ({error.filename})" if error.filename else ""
+        return _end(events, "failed", f"{error.strerror or error}{place}. The run is kept as far as it got.", 1)
+    except Exception as error:
+        traceback.print_exc()
+        return _end(events, "failed", *_explain(error))
+    return _end(events, status, None, 0)
+
+
+def _train(run: Run, events: EventWriter) -> str:
+    settings = run.settings
+    backend = resolve_backend(settings.training.backend)
+    events.write("starting", backend=backend, pid=os.getpid())
+    # Keras reads this once, when it is imported.
+    os.environ["KERAS_BACKEND"] = backend
+    from reskeras.training.session import Session
+
+    session = Session(run, events)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: _stop(session))
+    return session.execute()
+
+
+def _stop(session) -> None:
+    recorder = session.recorder
+    if recorder is None or recorder.stop_requested:
+        raise KeyboardInterrupt
+    recorder.stop_requested = True
+
+
+def _explain(error: Exception) -> tuple[str, int]:
+    if isinstance(error, (RunError, BackendMissing)):
+        return str(error), 2
+    # Keras-free modules name what a user can mend; anything else is a fault of ours or of a library.
+    if type(error).__name__ in ("DataError", "OptionError", "PlanError"):
+        return str(error), 2
+    first = (str(error).strip().splitlines() or [""])[0]
+    if any(sign in str(error) for sign in ("RESOURCE_EXHAUSTED", "out of memory", "OutOfMemory")):
+        return f"Out of memory: {first} Choose a smaller batch size, width or depth.", 2
+    return f"{type(error).__name__}: {first} The log has the whole story.", 1
+
+
+def _end(events: EventWriter, status: str, reason: str | None, code: int) -> int:
+    facts = {} if reason is None else {"reason": reason}
+    try:
+        events.write("end", status=status, code=code, **facts)
+        events.flush()
+    except OSError as error:
+        # Without an end in the log the run counts as crashed, which is what a full disk makes of it.
+        print(f"The end cannot be recorded: {error.strerror}.", file=sys.stderr)
+    if reason:
+        print(reason, file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
