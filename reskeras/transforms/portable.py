@@ -24,9 +24,17 @@ def portable(model: keras.Model) -> keras.Model:
     Raises:
         NotPortable: where a layer of this package owns variables of its own.
     """
-    while any(isinstance(layer, Composite) for layer in model.layers):
-        model = _take_apart_once(model)
-    return model
+    flat = model
+    while any(isinstance(layer, Composite) for layer in flat.layers):
+        flat = _take_apart_once(flat)
+    # Once more from its own description: weights are named when they are made, which was before the parts got the names
+    # that they have now.
+    named = keras.models.clone_model(flat)
+    for new, old in zip(named.layers, flat.layers, strict=True):
+        if old.weights:
+            new.set_weights(old.get_weights())
+        new.trainable = old.trainable
+    return named
 
 
 def _take_apart_once(model: keras.Model) -> keras.Model:

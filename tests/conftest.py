@@ -1,0 +1,35 @@
+"""What all tests share: the backend under test, and the folder of real data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from reskeras.installed import resolve_backend
+
+# Keras reads this once, at its first import; processes that tests start inherit it.
+os.environ["KERAS_BACKEND"] = resolve_backend("auto")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+try:
+    # Before TensorFlow, in whatever order tests run: loaded after it, PyTorch's own libraries are not found.
+    import torch  # noqa: F401
+except ImportError:
+    pass
+
+
+@pytest.fixture
+def backend() -> str:
+    """The backend under test."""
+    return os.environ["KERAS_BACKEND"]
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of real data sets beside the checkout; a test that wants it skips where it is absent."""
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}")
+    return folder

@@ -1,0 +1,68 @@
+"""Who may import whom: seen in a fresh interpreter after each import, and in the imports as they are written."""
+
+import importlib.util
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("keras", "tensorflow", "jax", "torch", "sklearn")
+KERAS_FREE = (
+    *("installed", "options", "plan", "runs", "steps"),
+    *("architectures", "catalogue", "datasets", "request"),
+    *("cli", "console", "doctor"),
+)
+"""The modules of reskeras that open in an instant because they leave Keras and the backends alone."""
+
+
+def with_submodules(name):
+    """Return a module's name and those of all modules below it, as they lie on the disk."""
+    found = [name]
+    for folder in importlib.util.find_spec(name).submodule_search_locations or ():
+        for module in pkgutil.iter_modules([folder]):
+            found += with_submodules(f"{name}.{module.name}")
+    return found
+
+
+def light_modules():
+    light = ["reskeras"]
+    for name in KERAS_FREE:
+        full = f"reskeras.{name}"
+        # A module that is not there fails its own test, and does not keep the others from running.
+        light += with_submodules(full) if importlib.util.find_spec(full) else [full]
+    return light + with_submodules("reskeras_tui")
+
+
+def test_the_walk_finds_the_modules():
+    known = {"reskeras.architectures.resnet", "reskeras.runs.folder", "reskeras_tui.plots.scale"}
+    assert known <= set(light_modules())
+
+
+@pytest.mark.parametrize("module", light_modules())
+def test_importing_it_loads_no_heavy_library(module):
+    program = f"import sys, {module}; print(*sorted({set(HEAVY)!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize(
+    "question", ["catalogue.plan('resnet', (8, 8, 1), 10).text()", "datasets.describe('digits')", "runs.list_runs()"]
+)
+def test_data_can_be_asked_for_without_a_heavy_library(question):
+    """Imports inside functions come to light only when these run."""
+    program = f"import reskeras, sys; reskeras.{question}; print(*sorted({set(HEAVY)!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
+
+
+def test_imports_run_downwards_as_the_contracts_say():
+    repository = Path(__file__).resolve().parents[1]
+    program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    command = [sys.executable, "-c", program, "--config", "pyproject.toml", "--no-cache", "--no-logo"]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 broken" in done.stdout

@@ -1,0 +1,147 @@
+"""A request is checked as a whole: all that is wrong is told at once, under the name of the option at fault."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from reskeras import installed
+from reskeras.catalogue import ARCHITECTURES, plan
+from reskeras.datasets import EMBEDDED
+from reskeras.installed import BACKENDS, installed_backends, resolve_backend
+from reskeras.options import OptionError
+from reskeras.request import check_request
+from reskeras.runs import RunSettings, TrainingOptions
+
+FAMILIES = sorted(ARCHITECTURES)
+
+
+def problems(architecture, options=(), training=()):
+    with pytest.raises(OptionError) as caught:
+        check_request(architecture, dict(options), dict(training))
+    return caught.value.problems
+
+
+def family_with_depths():
+    """Return the name of a family whose depths have gaps, with a depth in a gap."""
+    for name, entry in ARCHITECTURES.items():
+        depths = entry.options().depths()
+        if depths.step > 1:
+            return name, depths[0] + 1
+    raise AssertionError("no family of the catalogue has a rule for its depth")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_good_request_becomes_settings_and_a_plan(name):
+    entry = ARCHITECTURES[name]
+    request = check_request(name, {**entry.tiny, "depth": str(entry.tiny["depth"])}, {"epochs": "2"})
+    shape = EMBEDDED["digits"].shape
+    assert request.plan == plan(name, shape.input_shape, shape.classes, **entry.tiny)
+    assert request.settings == RunSettings(
+        architecture=name,
+        options=entry.options(**entry.tiny).model_dump(),
+        training=TrainingOptions(epochs=2),
+        input_shape=shape.input_shape,
+        classes=shape.classes,
+    )
+    assert RunSettings(**json.loads(request.settings.model_dump_json())) == request.settings
+
+
+def test_nothing_asked_for_is_every_default():
+    request = check_request(FAMILIES[0], {}, {})
+    assert request.settings.training == TrainingOptions()
+    assert request.settings.options == ARCHITECTURES[FAMILIES[0]].options().model_dump()
+
+
+def test_everything_wrong_is_told_at_once():
+    name, depth = family_with_depths()
+    found = problems(
+        name,
+        {"depth": depth},
+        {"data": "nowhere.npz", "backend": "zzz", "epochs": 0, "learning_rate": "fast", "epoch": 3},
+    )
+    assert set(found) == {"depth", "data", "backend", "epochs", "learning_rate", "epoch"}
+    assert f"has no depth {depth} (" in found["depth"]
+    assert found["data"] == "There is no file nowhere.npz."
+    assert found["backend"] == "backend cannot be 'zzz' (choices: auto, tensorflow, jax, torch)."
+    assert found["epochs"] == "epochs cannot be 0 (allowed: 1 to 100000). Did you mean 1?"
+    assert found["epoch"].endswith("Did you mean epochs?")
+
+
+def test_an_unknown_architecture_hides_no_other_problem():
+    found = problems(FAMILIES[0] + "s", {"depth": 3}, {"batch_size": -1})
+    assert set(found) == {"architecture", "batch_size"}
+    assert found["architecture"].endswith(f"Did you mean {FAMILIES[0]}?")
+
+
+def test_an_unknown_option_is_told_with_its_family():
+    sentence = problems(FAMILIES[0], {"dept": 3})["dept"]
+    assert sentence.startswith(f"{FAMILIES[0]} has no option 'dept' (options: depth, ")
+
+
+@pytest.mark.parametrize("data", ["", None, 5])
+def test_data_that_is_no_text_is_told_as_its_declaration_says(data):
+    found = problems(FAMILIES[0], {}, {"data": data})
+    assert list(found) == ["data"]
+    assert found["data"].startswith("data cannot be empty" if data == "" else "data must be text")
+
+
+def test_samples_that_the_family_does_not_take_are_the_fault_of_the_data(tmp_path):
+    samples, labels = np.zeros((6, 7)), np.arange(6) % 2
+    path = tmp_path / "vectors.npz"
+    np.savez(path, x_train=samples, y_train=labels, x_test=samples, y_test=labels)
+    picky = [entry for entry in ARCHITECTURES.values() if "vector" not in entry.inputs]
+    assert picky
+    for entry in picky:
+        found = problems(entry.name, entry.tiny, {"data": str(path)})
+        kinds = " or ".join(entry.inputs)
+        assert found == {"data": f"{entry.name} takes {kinds} samples; received samples of shape (7,) (vector)."}
+
+
+def test_a_patch_that_does_not_fit_is_the_fault_of_the_patch():
+    found = problems("transformer", {"patch": 3}, {"data": "digits"})
+    assert list(found) == ["patch"]
+    assert found["patch"].endswith("received 3. Did you mean 2?")
+
+
+def test_backends_are_chosen_by_name_by_environment_and_by_order(monkeypatch):
+    present = installed_backends()
+    assert present, "the tests need one backend"
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    assert resolve_backend("auto") == present[0]
+    for backend in present:
+        assert resolve_backend(backend) == backend
+        monkeypatch.setenv("KERAS_BACKEND", backend)
+        assert resolve_backend("auto") == backend
+    monkeypatch.setenv("KERAS_BACKEND", "theano")
+    assert resolve_backend("auto") == present[0]
+
+
+def missing_backend(wanted, *search_path):
+    """Return what is said in a Python without site-packages, where no backend is but those on the search path."""
+    program = (
+        "import runpy, sys; module = runpy.run_path(sys.argv[1])\n"
+        "try: module['resolve_backend'](sys.argv[2])\n"
+        "except module['BackendMissing'] as error: print(error)"
+    )
+    command = [sys.executable, "-S", "-c", program, installed.__file__, wanted]
+    environment = {"PYTHONPATH": os.pathsep.join(map(str, search_path))}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60).stdout.strip()
+
+
+def test_a_backend_that_is_not_there_is_answered_with_the_command_that_brings_it(tmp_path):
+    for wanted in ("auto", *BACKENDS):
+        assert missing_backend(wanted) == (
+            "No backend is installed: Keras computes on TensorFlow, JAX or PyTorch, and one of them is needed. "
+            'Install one with, for example, python -m pip install "reskeras[tensorflow]"'
+        )
+    (tmp_path / "jax").mkdir()
+    (tmp_path / "jax/__init__.py").touch()
+    assert missing_backend("jax", tmp_path) == ""
+    assert missing_backend("torch", tmp_path) == (
+        "The backend torch is not installed (installed: jax). "
+        'Install it with python -m pip install "reskeras[torch]"'
+    )

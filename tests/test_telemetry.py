@@ -1,0 +1,196 @@
+"""Gradient norms against independent automatic differentiation, and what recording them leaves unchanged."""
+
+from __future__ import annotations
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from autodiff import gradients
+from networks import CLASSES, TINY, input_shape, samples, tiny_options
+
+import reskeras
+from reskeras.runs.folder import Run
+from reskeras.telemetry import GradientMonitor, ring
+
+TOLERANCE = 1e-5
+"""Largest relative error of a norm."""
+
+
+def _loss():
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def _watched_fit(model, optimizer, x, y, folder, *, batch_size, epochs=1, **compile_options) -> Run:
+    run = Run(folder)
+    folder.mkdir(exist_ok=True)
+    model.compile(optimizer, _loss(), **compile_options)
+    model.fit(x, y, batch_size=batch_size, epochs=epochs, shuffle=False, verbose=0, callbacks=[GradientMonitor(run)])
+    return run
+
+
+def _assert_norms(found: np.ndarray, wanted: np.ndarray, largest: float) -> None:
+    # Relative to the weight's own norm, and for gradients that theory makes zero (the bias before a normalisation) to the
+    # rounding error of the network's largest.
+    np.testing.assert_allclose(found, wanted, rtol=TOLERANCE, atol=TOLERANCE * 1e-2 * largest)
+
+
+@pytest.mark.parametrize(("name", "skip"), TINY)
+def test_norms_of_every_network_equal_the_backends_own_autodiff(name, skip, tmp_path):
+    keras.utils.set_random_seed(4)
+    model = reskeras.build(name, input_shape=input_shape(name), classes=CLASSES, **tiny_options(name, skip))
+    x, y = samples(name)
+    wanted = {path: np.linalg.norm(each.astype("float64")) for path, each in gradients(model, x, y).items()}
+    run = _watched_fit(model, keras.optimizers.SGD(0.0), x, y, tmp_path / "run", batch_size=len(x), epochs=3)
+    rows, weights = run.gradients(), run.weights()
+    assert rows["step"].tolist() == [1, 2, 3]
+    assert sorted(weight.path for weight in weights) == sorted(wanted)
+    expected = np.array([wanted[weight.path] for weight in weights])
+    for row in rows["norm"]:
+        _assert_norms(row, expected, expected.max())
+
+
+def test_a_longer_training_equals_a_loop_written_without_keras(tmp_path):
+    """More steps than the ring has rows, each on other samples, with weights that move."""
+    generator = np.random.default_rng(0)
+    steps, batch, width = 3 * ring.ROWS // 2, 4, 5
+    x = generator.normal(size=(steps * batch, width)).astype("float32")
+    y = generator.integers(0, CLASSES, len(x)).astype("int32")
+    inputs = keras.Input((width,))
+    hidden = reskeras.layers.Residual([keras.layers.Dense(width, activation="tanh", name="inner")], name="block")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(CLASSES, name="head")(hidden))
+    weights = [np.asarray(keras.ops.convert_to_numpy(v), "float64") for v in model.trainable_variables]
+    run = _watched_fit(model, keras.optimizers.SGD(0.1), x, y, tmp_path / "run", batch_size=batch)
+    rows = run.gradients()
+    assert rows["step"].tolist() == list(range(1, steps + 1))
+    for step in range(steps):
+        found = _residual_gradients(weights, x[step * batch :][:batch].astype("float64"), y[step * batch :][:batch])
+        norms = [np.linalg.norm(each) for each in found]
+        # Weights drift apart by rounding, a little more at each of the steps.
+        np.testing.assert_allclose(rows["norm"][step], norms, rtol=TOLERANCE * 10)
+        weights = [weight - 0.1 * gradient for weight, gradient in zip(weights, found, strict=True)]
+
+
+def _residual_gradients(weights, x, y):
+    """Backpropagation by hand through softmax(V (x + tanh(W x + b)) + c), in float64."""
+    kernel, bias, head, head_bias = weights
+    branch = np.tanh(x @ kernel + bias)
+    stream = x + branch
+    logits = stream @ head + head_bias
+    probability = np.exp(logits - logits.max(-1, keepdims=True))
+    probability /= probability.sum(-1, keepdims=True)
+    probability[np.arange(len(y)), y] -= 1
+    up = probability / len(y)
+    inner = (up @ head.T) * (1 - branch**2)
+    return [x.T @ inner, inner.sum(0), stream.T @ up, up.sum(0)]
+
+
+@pytest.mark.parametrize("settings", [{"clipnorm": 1e-3}, {"global_clipnorm": 1e-3}, {"clipvalue": 1e-3}])
+def test_norms_are_taken_before_clipping(settings, tmp_path):
+    keras.utils.set_random_seed(5)
+    model = reskeras.build("plain", input_shape=(6,), classes=CLASSES, depth=2, width=8)
+    x, y = samples("highway")
+    x = x.reshape(len(x), -1)[:, :6]
+    wanted = {path: np.linalg.norm(each) for path, each in gradients(model, x, y).items()}
+    run = _watched_fit(model, keras.optimizers.SGD(0.0, **settings), x, y, tmp_path / "run", batch_size=len(x))
+    expected = [wanted[weight.path] for weight in run.weights()]
+    np.testing.assert_allclose(run.gradients()["norm"][0], expected, rtol=TOLERANCE)
+
+
+@pytest.mark.parametrize("eagerly", [True, False])
+def test_watching_changes_nothing(eagerly, tmp_path):
+    def trained(watch):
+        keras.utils.set_random_seed(6)
+        model = reskeras.build("highway", input_shape=(6,), classes=CLASSES, depth=4, width=8)
+        optimizer = keras.optimizers.Adam(1e-2)
+        kind = type(optimizer)
+        model.compile(optimizer, _loss(), run_eagerly=eagerly)
+        callbacks = [GradientMonitor(Run(tmp_path))] if watch else []
+        history = model.fit(x, y, batch_size=8, epochs=4, shuffle=False, verbose=0, callbacks=callbacks)
+        assert type(optimizer) is kind
+        return model, optimizer, history.history["loss"]
+
+    generator = np.random.default_rng(1)
+    x, y = generator.normal(size=(64, 6)).astype("float32"), generator.integers(0, CLASSES, 64)
+    (plain, plain_optimizer, losses), (watched, watched_optimizer, watched_losses) = trained(False), trained(True)
+    np.testing.assert_allclose(watched_losses, losses, rtol=1e-6)
+    assert len(watched_optimizer.variables) == len(plain_optimizer.variables)
+    for one, other in zip(watched.variables + watched_optimizer.variables, plain.variables + plain_optimizer.variables, strict=True):
+        np.testing.assert_allclose(_numpy(one), _numpy(other), rtol=1e-5, atol=1e-7)
+    watched.save(tmp_path / "watched.keras")
+    again = keras.models.load_model(tmp_path / "watched.keras")
+    for one, other in zip(again.optimizer.variables, watched_optimizer.variables, strict=True):
+        np.testing.assert_array_equal(_numpy(one), _numpy(other))
+
+
+def _numpy(variable):
+    return keras.ops.convert_to_numpy(variable)
+
+
+def test_a_second_fit_is_recorded_from_where_the_first_ended(tmp_path):
+    model = reskeras.build("plain", input_shape=(6,), classes=CLASSES, depth=1, width=4)
+    x, y = np.ones((8, 6), "float32"), np.zeros(8, "int32")
+    optimizer = keras.optimizers.Adam()
+    model.compile(optimizer, _loss())
+    for _ in range(2):
+        model.fit(x, y, batch_size=4, verbose=0, callbacks=[GradientMonitor(Run(tmp_path))])
+    assert Run(tmp_path).gradients()["step"].tolist() == [1, 2, 3, 4]
+
+
+def test_not_a_number_stays_in_its_own_row(tmp_path):
+    model = reskeras.build("plain", input_shape=(6,), classes=CLASSES, depth=1, width=4)
+    x, y = np.ones((12, 6), "float32"), np.zeros(12, "int32")
+    x[4:8] = np.nan
+    model.compile(keras.optimizers.SGD(0.0), _loss())
+    weights = model.get_weights()
+
+    class Restore(keras.callbacks.Callback):
+        """0 times NaN is NaN: the weights are put back as they were before each step."""
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.model.set_weights(weights)
+
+    callbacks = [Restore(), GradientMonitor(Run(tmp_path))]
+    for part in (x[:4], x[4:8], x[8:]):
+        model.fit(part, y[:4], batch_size=4, verbose=0, callbacks=callbacks)
+    rows = Run(tmp_path).gradients()["norm"]
+    assert np.isfinite(rows[0]).all()
+    assert np.isnan(rows[1]).any()
+    assert np.isfinite(rows[2]).all()
+
+
+def test_frozen_layers_have_no_row(tmp_path):
+    model = reskeras.build("plain", input_shape=(6,), classes=CLASSES, depth=3, width=6)
+    model.get_layer("stage1_block2").trainable = False
+    x, y = np.ones((4, 6), "float32"), np.zeros(4, "int32")
+    run = _watched_fit(model, keras.optimizers.SGD(0.1), x, y, tmp_path / "run", batch_size=4)
+    assert {weight.block for weight in run.weights()} == {"stage1_block1", "stage1_block3", "head_dense1"}
+
+
+def test_layer_table_names_layers_and_blocks(tmp_path):
+    model = reskeras.build("resnet", input_shape=(8, 8, 1), classes=CLASSES, depth=8, width=4)
+    x, y = samples("resnet")
+    run = _watched_fit(model, keras.optimizers.SGD(0.1), x, y, tmp_path / "run", batch_size=len(x))
+    table = json.loads(run.layers_path.read_text())
+    assert table["format"] == 1
+    row = next(row for row in table["weights"] if row["path"] == "stage2_block1/path_conv1/kernel")
+    assert row == {
+        "path": "stage2_block1/path_conv1/kernel",
+        "layer": "stage2_block1_path_conv1",
+        "block": "stage2_block1",
+        "shape": [1, 1, 4, 8],
+    }
+    names, steps, norms = run.group_norms("block")
+    assert names == ["stem_conv1", "stem_norm1", "stage1_block1", "stage2_block1", "stage3_block1", "head_dense1"]
+    assert norms.shape == (len(steps), len(names))
+
+
+def test_rows_of_a_copied_ring_across_the_wrap_of_the_counter():
+    wrap = 2**24
+    copied = np.full((ring.ROWS, 2), -1.0, "float32")
+    for step in range(wrap - 3, wrap + 4):
+        copied[(step - 1) % ring.ROWS] = (step % wrap, step - wrap)
+    steps, norms = ring.new_rows(copied, wrap - 2)
+    assert steps.tolist() == list(range(wrap - 1, wrap + 4))
+    assert norms[:, 0].tolist() == [-1, 0, 1, 2, 3]

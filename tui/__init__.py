@@ -1,0 +1,1 @@
+"""The terminal UI of reskeras: screens that design, start and follow runs."""

@@ -1,0 +1,1 @@
+"""Plots for the terminal, drawn cell by cell with numpy."""
