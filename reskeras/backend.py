@@ -73,6 +73,8 @@ def make_repeatable(seed: int) -> None:
 
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
+        # Otherwise every new tensor is written twice, to catch kernels that read what nobody wrote.
+        torch.utils.deterministic.fill_uninitialized_memory = False
 
 
 def norms(tensors: Sequence[Any]) -> Any:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
 from reskeras import catalogue, datasets
 from reskeras.console import Follower, runs_table, size, wrapped
@@ -32,6 +34,10 @@ def main() -> None:
         sys.exit(130)
     except click.ClickException as error:
         message = error.format_message()
+        if message.startswith("Usage:"):
+            # A group called without a command raises its whole help as an error.
+            click.echo(message, err=True)
+            sys.exit(error.exit_code)
         hint = f" Try {error.ctx.command_path} --help." if getattr(error, "ctx", None) else ""
         _fail(message + hint, error.exit_code)
     except MENDABLE as error:
@@ -139,17 +145,23 @@ def train(architecture, options, training, name, runs, detach, as_json) -> int:
     request = check_request(architecture, options, training)
     console = Console(stderr=as_json)
     run = create(request.settings, runs, name)
-    console.print(f"[bold]{run.name}[/bold]  {request.plan.parameters():,} parameters  {run.folder}", highlight=False)
+    heading = f"[bold]{escape(run.name)}[/bold]  {request.plan.parameters():,} parameters  {escape(str(run.folder))}"
+    console.print(heading, highlight=False)
     process = launch.start(run)
     if detach:
-        console.print(f"Training goes on by itself. Follow it with: reskeras-tui --runs {runs}", highlight=False)
+        hint = f"Training goes on by itself. Follow it with: reskeras-tui --runs {runs}"
+        console.print(hint, highlight=False, markup=False)
+        if as_json:
+            click.echo(json.dumps(_finite(run.summary())))
         return 0
     code = Follower(run, process, console).follow()
+    if not run.folder.is_dir():
+        _fail(f"The folder {run.folder} vanished while its run was trained, and with it what was measured.", 1)
     summary = run.summary()
     if as_json:
-        click.echo(json.dumps(summary))
+        click.echo(json.dumps(_finite(summary)))
     if summary["state"] == "finished" or (summary["state"] == "stopped" and not code):
-        console.print(f"{summary['state']}: {run.model_path}", highlight=False)
+        console.print(f"{summary['state']}: {run.model_path}", highlight=False, markup=False)
         return 0
     reason = summary["reason"] or "The worker ended without a word."
     _fail(f"{summary['state']}: {reason} Log: {run.log_path}", code if code in (1, 2) else 1)
@@ -213,11 +225,18 @@ def runs(runs: Path, as_json: bool):
     """
     summaries = [_summary(run) for run in list_runs(runs)]
     if as_json:
-        click.echo(json.dumps(summaries))
+        click.echo(json.dumps([_finite(summary) for summary in summaries]))
     elif not summaries:
         click.echo(f"No runs in {runs} yet. Start one with: reskeras train resnet")
     else:
         Console().print(runs_table(summaries))
+
+
+def _finite(summary: dict) -> dict:
+    """Return a summary as JSON can say it: JSON has no NaN, so the loss of a run that diverged is null."""
+    return {
+        name: None if isinstance(fact, float) and not math.isfinite(fact) else fact for name, fact in summary.items()
+    }
 
 
 def _summary(run: Run) -> dict:

@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -39,7 +40,7 @@ class Follower:
 
     def __init__(self, run: Run, process: subprocess.Popen, console: Console):
         self._run, self._process, self._console = run, process, console
-        self._interruptions = 0
+        self._interruptions = self._passed_on = 0
         self._shown = 0
 
     def follow(self) -> int:
@@ -56,6 +57,7 @@ class Follower:
             with Progress(*columns, console=self._console, transient=True) as progress:
                 task = progress.add_task("starting", total=None, facts="")
                 while self._process.poll() is None:
+                    self._pass_on_interruptions()
                     self._update(progress, task)
                     time.sleep(0.1)
                 self._print_events()
@@ -65,14 +67,26 @@ class Follower:
         return self._process.returncode
 
     def _interrupt(self, *_):
+        # Only counted: a signal may come in the middle of a print, and a print inside a print is an error.
         self._interruptions += 1
-        if self._interruptions == 1:
+
+    def _pass_on_interruptions(self) -> None:
+        while self._passed_on < self._interruptions:
+            self._passed_on += 1
+            if self._passed_on == 1:
+                self._ask_to_stop()
+            elif self._passed_on == 2:
+                self._process.terminate()
+            else:
+                self._process.kill()
+
+    def _ask_to_stop(self) -> None:
+        try:
             control.send(self._run.commands_path, "stop")
-            self._console.print("Stopping after this step and saving the network; Ctrl-C again ends it at once.")
-        elif self._interruptions == 2:
+        except OSError:
+            # No room for a command, or the folder is gone: a signal asks for the same.
             self._process.terminate()
-        else:
-            self._process.kill()
+        self._console.print("Stopping after this step and saving the network; Ctrl-C again ends it at once.")
 
     def _update(self, progress: Progress, task) -> None:
         events = self._print_events()
@@ -96,7 +110,7 @@ class Follower:
         events = self._run.events()
         for event in events[self._shown :]:
             if line := _line(event):
-                self._console.print(line, highlight=False)
+                self._console.print(line, highlight=False, markup=False)
         self._shown = len(events)
         return events
 
@@ -133,7 +147,7 @@ def runs_table(summaries: list[dict[str, Any]]) -> Table:
     for each in summaries:
         parameters = each.get("parameters")
         table.add_row(
-            each["run"],
+            escape(each["run"]),
             f"{SYMBOLS.get(each['state'], '')} {each['state']}",
             str(each.get("backend") or "-"),
             f"{parameters:,}" if parameters else "-",
@@ -154,5 +168,6 @@ def wrapped(text: str) -> str:
     """Return a paragraph broken to the width of the terminal."""
     import textwrap
 
-    width = min(os.get_terminal_size(2).columns if os.isatty(2) else 100, 100)
+    width = os.get_terminal_size(2).columns if os.isatty(2) else 100
+    width = min(width or 100, 100)  # A terminal that was never given a size says 0.
     return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)

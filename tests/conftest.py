@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from reskeras.installed import resolve_backend
+from reskeras.runs.launch import SHARING_CORES
 
 # Keras reads this once, at its first import; processes that tests start inherit it.
 os.environ["KERAS_BACKEND"] = resolve_backend("auto")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+for _name, _value in SHARING_CORES.items():
+    os.environ.setdefault(_name, _value)
 
 try:
     # Before TensorFlow, in whatever order tests run: loaded after it, PyTorch's own libraries are not found.

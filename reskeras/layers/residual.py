@@ -78,6 +78,13 @@ class Residual(Composite):
             shape = self.skip.compute_output_shape([_chain_shape(self.skip_path, input_shape), shape])
         return _chain_shape(self.after, shape)
 
+    def compute_output_spec(self, x):
+        # By the parts' own specifications: a layer that the user brings may be of another precision than this one.
+        spec = _chain_spec(self.branch, x)
+        if self.skip is not None:
+            spec = self.skip.compute_output_spec([_chain_spec(self.skip_path, x), spec])
+        return _chain_spec(self.after, spec)
+
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
         skip = self.skip_kind or serialize(self.skip)
@@ -113,6 +120,12 @@ def _chain_shape(layers, shape):
     for layer in layers:
         shape = layer.compute_output_shape(shape)
     return shape
+
+
+def _chain_spec(layers, spec):
+    for layer in layers:
+        spec = layer.compute_output_spec(spec)
+    return spec
 
 
 def _call_chain(layers, x):

@@ -37,7 +37,14 @@ class Tokens(Composite):
             shape = step.compute_output_shape(shape)
         equation = "btc,tcd->btd" if len(input_shape) == 2 else "btc,cd->btd"
         embed = self.part(
-            keras.layers.EinsumDense, "embed", equation=equation, output_shape=(shape[1], self.width), bias_axes="td"
+            keras.layers.EinsumDense,
+            "embed",
+            equation=equation,
+            output_shape=(shape[1], self.width),
+            bias_axes="td",
+            # About as large as the mapped tokens: from positions near zero, a network of few layers takes hundreds of steps
+            # to tell the patches of an image apart.
+            bias_initializer=keras.initializers.RandomNormal(stddev=0.3),
         )
         embed.build(shape)
         self.steps = [*steps, embed]

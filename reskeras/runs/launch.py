@@ -10,6 +10,10 @@ import threading
 from reskeras.runs import liveness
 from reskeras.runs.folder import Run
 
+SHARING_CORES = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""OpenMP's threads (PyTorch's on a CPU) wait for one another by spinning: where a second run or the terminal UI wants the
+same cores, every small operation then waits for a thread that is not even scheduled."""
+
 
 def start(run: Run) -> subprocess.Popen:
     """Start the worker of a run and return its process.
@@ -31,7 +35,7 @@ def start(run: Run) -> subprocess.Popen:
                 stderr=log,
                 pass_fds=(lock,),
                 start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**SHARING_CORES, **os.environ, "PYTHONUNBUFFERED": "1"},
             )
     finally:
         os.close(lock)

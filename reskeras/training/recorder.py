@@ -40,6 +40,7 @@ class Recorder(keras.callbacks.Callback):
         self._read_at_time = 0.0
         self.stop_requested = False
         self.stopped = False
+        self._stop_told = False
 
     def on_train_begin(self, logs=None):
         self._started = time.perf_counter()
@@ -60,6 +61,8 @@ class Recorder(keras.callbacks.Callback):
         if self._begun >= self._steps:
             self._model.stop_training = True
         elif self.stop_requested:
+            if not self._stop_told:
+                self._tell_stop()
             self.stopped = True
             self._model.stop_training = True
 
@@ -113,8 +116,13 @@ class Recorder(keras.callbacks.Callback):
         for identifier, command in control.waiting(self._run.commands_path):
             if command == "stop":
                 self.stop_requested = True
-                self._events.write("stopping", command=identifier, step=self._begun)
+                self._tell_stop(command=identifier)
             control.take(self._run.commands_path, identifier)
+
+    def _tell_stop(self, **facts) -> None:
+        # Told also where a signal asked for it, which leaves no command to acknowledge.
+        self._events.write("stopping", step=self._begun, **facts)
+        self._stop_told = True
 
 
 def _running_totals(model: keras.Model) -> list[keras.Variable]:

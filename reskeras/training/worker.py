@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -22,8 +23,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--lock", type=int, help="descriptor of the run's lock, already held by whoever started this")
     chosen = parser.parse_args(arguments)
     run = Run(chosen.folder)
-    # Kept open for the life of the process: as long as it lives, the run is alive.
-    lock = chosen.lock if chosen.lock is not None else liveness.hold(run.lock_path)
+    try:
+        # Kept open for the life of the process: as long as it lives, the run is alive.
+        lock = chosen.lock if chosen.lock is not None else liveness.hold(run.lock_path)
+    except liveness.AlreadyRunning as error:
+        _tell(str(error))
+        return 2
+    except OSError as error:
+        _tell(f"{run.folder} cannot be written: {error.strerror}.")
+        return 1
     os.set_inheritable(lock, False)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     return work(run)
@@ -34,25 +42,27 @@ def work(run: Run) -> int:
     try:
         events = EventWriter(run.events_path)
     except OSError as error:
-        print(f"{run.folder} cannot be written: {error.strerror}.", file=sys.stderr)
+        _tell(f"{run.folder} cannot be written: {error.strerror}.")
         return 1
     try:
         status = _train(run, events)
-    except KeyboardInterrupt:
-        return _end(events, "stopped", "ended by a second signal, before the network was saved", 1)
+    except KeyboardInterrupt as interrupt:
+        return _end(events, "stopped", str(interrupt), 1)
     except MemoryError:
         return _end(events, "failed", "Out of memory. Choose a smaller batch size, width or depth.", 2)
     except OSError as error:
-        traceback.print_exc()
-        place = f" ({error.filename})" if error.filename else ""
-        return _end(events, "failed", f"{error.strerror or error}{place}. The run is kept as far as it got.", 1)
+        _tell(traceback.format_exc())
+        # A write that finds no room names no file; what a training writes is in its folder.
+        reason = f"{error.strerror or error} ({error.filename or run.folder}). The run is kept as far as it got."
+        return _end(events, "failed", reason, 1)
     except Exception as error:
-        traceback.print_exc()
+        _tell(traceback.format_exc())
         return _end(events, "failed", *_explain(error))
     return _end(events, status, None, 0)
 
 
 def _train(run: Run, events: EventWriter) -> str:
+    signals = _Signals()
     settings = run.settings
     backend = resolve_backend(settings.training.backend)
     events.write("starting", backend=backend, pid=os.getpid())
@@ -60,17 +70,25 @@ def _train(run: Run, events: EventWriter) -> str:
     os.environ["KERAS_BACKEND"] = backend
     from reskeras.training.session import Session
 
-    session = Session(run, events)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: _stop(session))
-    return session.execute()
+    signals.session = Session(run, events)
+    return signals.session.execute()
 
 
-def _stop(session) -> None:
-    recorder = session.recorder
-    if recorder is None or recorder.stop_requested:
-        raise KeyboardInterrupt
-    recorder.stop_requested = True
+class _Signals:
+    """Turns the first signal during a training into a gentle stop, and any other signal into the end."""
+
+    def __init__(self):
+        self.session = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._take)
+
+    def _take(self, *_):
+        recorder = self.session.recorder if self.session else None
+        if recorder is None:
+            raise KeyboardInterrupt("Ended before the training began; there is no network to save.")
+        if recorder.stop_requested:
+            raise KeyboardInterrupt("Ended by a second signal, before the network was saved.")
+        recorder.stop_requested = True
 
 
 def _explain(error: Exception) -> tuple[str, int]:
@@ -92,10 +110,17 @@ def _end(events: EventWriter, status: str, reason: str | None, code: int) -> int
         events.flush()
     except OSError as error:
         # Without an end in the log the run counts as crashed, which is what a full disk makes of it.
-        print(f"The end cannot be recorded: {error.strerror}.", file=sys.stderr)
+        _tell(f"The end cannot be recorded: {error.strerror}.")
+        code = code or 1
     if reason:
-        print(reason, file=sys.stderr)
+        _tell(reason)
     return code
+
+
+def _tell(text: str) -> None:
+    """Print to the log, if it can be written: a full disk must not keep an end from being recorded."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr)
 
 
 if __name__ == "__main__":

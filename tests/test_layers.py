@@ -1,0 +1,181 @@
+"""Public layers: Keras's own layer checks, and their formulas against numpy."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras.src.testing import TestCase
+
+from reskeras.layers import Gate, PadChannels, Residual, Scale, ScaledAdd, SelfAttention, Tokens
+
+RANDOM = np.random.default_rng(7)
+
+
+def _x(*shape):
+    return RANDOM.normal(size=shape).astype("float32")
+
+
+def _array(tensor):
+    return keras.ops.convert_to_numpy(tensor)
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def _dense(units=4, **options):
+    return keras.layers.Dense(units, **options)
+
+
+class LayerChecks(TestCase):
+    """Each layer through Keras's own run: construction, symbolic and eager call, masks, training, saving, precision.
+
+    That run cannot feed a list of tensors to a training on TensorFlow: layers of two inputs are trained inside Residual.
+    """
+
+    def _check(self, layer, arguments, input_shape, output_shape, weights, **facts):
+        self.run_layer_test(
+            layer,
+            init_kwargs=arguments,
+            input_shape=input_shape,
+            expected_output_shape=output_shape,
+            expected_num_trainable_weights=weights,
+            expected_num_non_trainable_weights=0,
+            expected_num_losses=0,
+            supports_masking=True,
+            **facts,
+        )
+
+    def test_residual_with_every_skip(self):
+        for skip, units, weights in (("add", 4, 2), ("none", 4, 2), ("concat", 8, 2), ("gate", 4, 4), ("scaled", 4, 3)):
+            self._check(Residual, {"branch": [_dense()], "skip": skip}, (2, 4), (2, units), weights)
+
+    def test_residual_with_path_and_after(self):
+        arguments = {"branch": [_dense(6)], "skip_path": _dense(6), "after": keras.layers.ReLU()}
+        self._check(Residual, arguments, (2, 4), (2, 6), 4)
+
+    def test_residual_with_a_layer_as_skip(self):
+        arguments = {"branch": [_dense()], "skip": keras.layers.Average()}
+        self._check(Residual, arguments, (2, 4), (2, 4), 2)
+
+    def test_residual_in_a_residual(self):
+        self._check(Residual, {"branch": [Residual(_dense()), _dense()]}, (2, 4), (2, 4), 4)
+
+    def test_gate(self):
+        self._check(Gate, {"bias": -1.0}, [(2, 4), (2, 4)], (2, 4), 2, run_training_check=False)
+
+    def test_scale(self):
+        self._check(Scale, {"initial": 0.5}, (2, 3, 4), (2, 3, 4), 1)
+
+    def test_scaled_add(self):
+        self._check(ScaledAdd, {}, [(2, 3, 4), (2, 3, 4)], (2, 3, 4), 1, run_training_check=False)
+
+    def test_pad_channels(self):
+        self._check(PadChannels, {"filters": 5, "strides": 2}, (2, 5, 4, 3), (2, 3, 2, 5), 0)
+        self._check(PadChannels, {"filters": 5, "strides": 2}, (2, 5, 3), (2, 3, 5), 0)
+
+    def test_self_attention(self):
+        self._check(SelfAttention, {"heads": 2}, (2, 5, 4), (2, 5, 4), 8)
+
+    def test_tokens(self):
+        for shape, tokens in (((2, 4, 6, 3), 6), ((2, 7, 3), 7), ((2, 9), 9)):
+            self._check(Tokens, {"width": 4, "patch": 2}, shape, (2, tokens, 4), 2)
+
+
+def test_residual_is_the_sum_of_input_and_branch():
+    branch, x = _dense(activation="tanh"), _x(3, 4)
+    y = Residual(branch)(x)
+    np.testing.assert_allclose(_array(y), x + np.tanh(x @ _array(branch.kernel)), rtol=1e-5, atol=1e-6)
+
+
+def test_a_chain_of_residual_blocks_is_the_input_plus_all_branches():
+    """x_L = x_l + sum F(x_i), equation 4 of He et al. 2016 (1603.05027)."""
+    x, depth = _x(3, 4), 20
+    stream, total = keras.ops.convert_to_tensor(x), 0.0
+    for _ in range(depth):
+        branch = _dense(activation="tanh")
+        block = Residual(branch)
+        after = block(stream)
+        total, stream = total + _array(branch(stream)), after
+    np.testing.assert_allclose(_array(stream), x + total, rtol=1e-5, atol=1e-6 * depth)
+
+
+def test_gate_mixes_what_is_computed_with_what_is_carried():
+    gate, x, f = Gate(bias=-2.0), _x(3, 4), _x(3, 4)
+    y = _array(gate([x, f]))
+    t = _sigmoid(x @ _array(gate.transform.kernel) + _array(gate.transform.bias))
+    np.testing.assert_allclose(_array(gate.transform.bias), -2.0)
+    np.testing.assert_allclose(y, t * f + (1 - t) * x, rtol=1e-5, atol=1e-6)
+
+
+def test_scaled_add_starts_as_the_identity_and_learns_one_factor():
+    layer, x, f = ScaledAdd(), _x(3, 4, 5), _x(3, 4, 5)
+    np.testing.assert_array_equal(_array(layer([x, f])), x)
+    layer.set_weights([np.array([[0.25]], "float32")])
+    np.testing.assert_allclose(_array(layer([x, f])), x + 0.25 * f, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 4, 3), (2, 5, 3)])
+def test_pad_channels_takes_every_second_position_and_adds_zeros(shape):
+    x = _x(*shape)
+    y = _array(PadChannels(5, strides=2)(x))
+    kept = x[:, ::2, ::2] if len(shape) == 4 else x[:, ::2]
+    np.testing.assert_array_equal(y[..., :3], kept)
+    np.testing.assert_array_equal(y[..., 3:], 0)
+
+
+def test_tokens_of_an_image_are_its_patches_row_by_row():
+    layer, x = Tokens(5, patch=2), _x(2, 4, 6, 3)
+    y = _array(layer(x))
+    kernel, bias = (_array(weight) for weight in layer.trainable_variables)
+    patches = [x[:, r : r + 2, c : c + 2].reshape(2, -1) for r in (0, 2) for c in (0, 2, 4)]
+    np.testing.assert_allclose(y, np.stack(patches, 1) @ kernel + bias, rtol=1e-4, atol=1e-5)
+
+
+def test_self_attention_is_softmax_of_scaled_products():
+    layer, x = SelfAttention(2), _x(2, 5, 4)
+    y = _array(layer(x))
+    weights = {variable.path.split("heads/")[1]: _array(variable) for variable in layer.trainable_variables}
+    q, k, v = (np.einsum("btd,dhe->bhte", x, weights[f"{n}/kernel"]) + weights[f"{n}/bias"][:, None] for n in ("query", "key", "value"))
+    scores = q @ k.swapaxes(-1, -2) / np.sqrt(2)
+    share = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    out = np.einsum("bhte,hed->btd", share @ v, weights["attention_output/kernel"]) + weights["attention_output/bias"]
+    np.testing.assert_allclose(y, out, rtol=1e-4, atol=1e-5)
+
+
+def test_masks_pass_through_a_residual_block():
+    inputs = keras.Input((5,), dtype="int32")
+    x = keras.layers.Embedding(11, 4, mask_zero=True)(inputs)
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling1D()(Residual(SelfAttention(2))(x)))
+    tokens = np.array([[3, 4, 0, 0, 0]], "int32")
+    padded = _array(model(tokens))
+    # Padding of another length, which no part of the network may see.
+    np.testing.assert_allclose(_array(model(np.array([[3, 4, 0, 0, 0], [3, 4, 0, 0, 0]], "int32")))[0], padded[0], atol=1e-6)
+    longer = keras.Model(model.input, model.get_layer(index=2).output)
+    assert _array(longer(tokens)).shape == (1, 5, 4)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Residual(_dense(), skip="sum"), r"skip must be one of add, none, .*Received: skip='sum'"),
+        (lambda: Residual(_dense(5)).build((None, 4)), r"the branch gives \(None, 5\) and the skip path \(None, 4\)"),
+        (lambda: SelfAttention(3).build((None, 5, 4)), r"heads=3 and a width of 4"),
+        (lambda: PadChannels(2).build((None, 4, 4, 3)), r"adds channels up to 2\. Received: 3"),
+        (lambda: Tokens(4, patch=3).build((None, 8, 8, 1)), r"patch=3 and shape=\(8, 8, 1\)"),
+        (lambda: Scale().build((None, None, None, 3)), r"at most one unknown size"),
+    ],
+)
+def test_wrong_arguments_say_what_came_and_what_fits(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_unknown_batch_and_time():
+    inputs = keras.Input((None, 4))
+    outputs = Residual([SelfAttention(2), Scale(1.0)], skip="gate")(inputs)
+    assert outputs.shape == (None, None, 4)
+    model = keras.Model(inputs, outputs)
+    for time in (2, 7):
+        assert _array(model(_x(3, time, 4))).shape == (3, time, 4)

@@ -1,0 +1,66 @@
+"""The README tells the truth: its tables, its commands, its code and its picture."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from readme import README, rendered
+
+from reskeras.cli import cli
+
+TEXT = README.read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, re.DOTALL)
+COMMANDS = [line for kind, block in BLOCKS if kind == "bash" for line in block.splitlines() if line.startswith("reskeras ")]
+SNIPPETS = [block for kind, block in BLOCKS if kind == "python"]
+
+
+def test_tables_are_rendered_from_the_declarations():
+    assert rendered(TEXT) == TEXT, "run: python tests/readme.py"
+
+
+def test_there_is_something_to_test():
+    assert COMMANDS
+    assert SNIPPETS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_is_understood(command, monkeypatch, tmp_path):
+    """Every command line parses with the flags it uses; what it does at full size is for whoever copies it."""
+    words = shlex.split(command, comments=True)[1:]
+    checked = {}
+    monkeypatch.setattr("reskeras.cli.train", lambda *arguments: checked.update(seen=arguments) or 0)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(cli, words if words[0] == "train" else [*words, "--help"])
+    assert result.exit_code == 0, result.output
+    if words[0] == "train":
+        from reskeras.request import check_request
+
+        architecture, options, training = checked["seen"][:3]
+        if not str(training.get("data", "")).endswith(".npz"):
+            check_request(architecture, options, {**training, "backend": "auto"})
+
+
+def test_snippets_run_one_after_another(tmp_path):
+    """All Python of the README as one script, in a folder with the run that it speaks of."""
+    train = [sys.executable, "-m", "reskeras.cli", "train", "resnet", "--depth", "8", "--width", "4", "--steps", "5"]
+    subprocess.run([*train, "--name", "my-run"], cwd=tmp_path, check=True, capture_output=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", "\n".join(SNIPPETS)],
+        cwd=tmp_path, env=dict(os.environ), capture_output=True, text=True, timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_links_and_pictures_are_there():
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", TEXT):
+        assert (README.parent / target).exists(), target
+    pictures = [Path(README.parent / target) for target in re.findall(r"!\[[^]]*\]\(([^)]+)\)", TEXT)]
+    assert pictures
+    assert all("<svg" in picture.read_text()[:400] for picture in pictures)
