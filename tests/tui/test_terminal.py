@@ -1,0 +1,115 @@
+"""The real program in a real terminal: it opens, starts a run, survives nothing and loses nothing."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+from reskeras.runs import list_runs
+
+PATIENCE = 240
+LEAVE_SCREEN = b"\x1b[?1049l"
+"""What a terminal is sent to give back the screen that was there before."""
+
+
+class Terminal:
+    """`reskeras-tui` on a pseudo-terminal of 80 x 24."""
+
+    def __init__(self, runs: Path):
+        program = shutil.which("reskeras-tui", path=str(Path(sys.executable).parent))
+        assert program, "the command is not installed beside this Python"
+        self._screen, inner = pty.openpty()
+        fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.process = subprocess.Popen(
+            [program, "--runs", str(runs)], stdin=inner, stdout=inner, stderr=inner, start_new_session=True,
+            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"},
+        )
+        os.close(inner)
+        self.shown = b""
+
+    def until(self, condition) -> None:
+        """Read what is shown until a condition holds."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, self.shown[-3000:]
+            self.read()
+
+    def read(self) -> None:
+        """Read what there is, waiting a little for it."""
+        if select.select([self._screen], [], [], 0.1)[0]:
+            try:
+                self.shown += os.read(self._screen, 65536)
+            except OSError:
+                time.sleep(0.05)
+
+    def press(self, keys: bytes) -> None:
+        """Type."""
+        os.write(self._screen, keys)
+
+    def ended(self) -> bool:
+        """Whether the program has ended; what it still says is read first."""
+        self.read()
+        return self.process.poll() is not None
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    """A function that opens the program on the same folder of runs each time; whatever is left is ended."""
+    opened = []
+
+    def open_terminal() -> Terminal:
+        opened.append(Terminal(tmp_path))
+        return opened[-1]
+
+    yield open_terminal
+    for each in opened:
+        each.process.kill()
+        each.process.wait()
+
+
+def test_opens_and_leaves_the_terminal_as_it_was(terminal):
+    screen = terminal()
+    screen.until(lambda: b"architecture" in screen.shown)
+    screen.press(b"\x11")
+    screen.until(screen.ended)
+    assert screen.process.returncode == 0
+    assert LEAVE_SCREEN in screen.shown
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_gives_the_terminal_back_when_it_is_told_to_end(terminal, number):
+    screen = terminal()
+    screen.until(lambda: b"architecture" in screen.shown)
+    screen.process.send_signal(number)
+    screen.until(screen.ended)
+    assert LEAVE_SCREEN in screen.shown
+
+
+def test_a_run_outlives_the_program_and_is_found_again(terminal, tmp_path):
+    first = terminal()
+    first.until(lambda: b"architecture" in first.shown)
+    first.press(b"\x13")
+    first.until(lambda: bool(list_runs(tmp_path)))
+    run = list_runs(tmp_path)[0]
+    first.process.kill()
+    first.process.wait()
+    assert run.is_live()
+    second = terminal()
+    second.until(lambda: run.name.encode() in second.shown)
+    second.until(lambda: len(run.gradients()) > 0)
+    second.press(b"s")
+    second.until(lambda: not run.is_live())
+    assert run.state() in ("stopped", "finished"), run.log_path.read_text()[-2000:]
+    assert run.model_path.is_file()
