@@ -1,9 +1,11 @@
-"""The one file that asks which backend runs: reading training state, gradient norms, devices, and repeatable arithmetic."""
+"""The one file that asks which backend runs: its devices, training state, gradient norms, repeatable arithmetic."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -23,8 +25,8 @@ def version() -> str:
 def devices() -> list[dict[str, Any]]:
     """Return the devices that the backend computes on, the one it prefers first.
 
-    Each is a dictionary of `kind` (`"gpu"`, `"tpu"` or `"cpu"`), `name`, and `memory` in bytes or None where it is unknown.
-    """
+    Each is a dictionary of `kind` (`"gpu"`, `"tpu"` or `"cpu"`), `name`, and `memory` in bytes or None where it is
+    unknown."""
     return {"jax": _jax_devices, "tensorflow": _tensorflow_devices, "torch": _torch_devices}[name()]()
 
 
@@ -63,7 +65,8 @@ def _torch_devices():
 
 def make_repeatable(seed: int) -> None:
     """Seed every generator, and choose operations that give the same result each time on the same machine."""
-    keras.utils.set_random_seed(seed)
+    with _without_tensorflow():
+        keras.utils.set_random_seed(seed)
     if name() == "tensorflow":
         import tensorflow as tf
 
@@ -75,6 +78,20 @@ def make_repeatable(seed: int) -> None:
         torch.use_deterministic_algorithms(True, warn_only=True)
         # Otherwise every new tensor is written twice, to catch kernels that read what nobody wrote.
         torch.utils.deterministic.fill_uninitialized_memory = False
+
+
+@contextmanager
+def _without_tensorflow():
+    """Hide TensorFlow from what runs inside, unless it is loaded: Keras seeds it wherever it is installed, and
+    importing it for that alone takes seconds."""
+    hidden = name() != "tensorflow" and "tensorflow" not in sys.modules
+    if hidden:
+        sys.modules["tensorflow"] = None
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules["tensorflow"]
 
 
 def norms(tensors: Sequence[Any]) -> Any:
@@ -131,8 +148,8 @@ class StateReader:
     def _copy_jax(self):
         import jax.numpy as jnp
 
-        # While a fit runs on JAX, values live in the trainer's state and the variables are empty. The state is given away
-        # to the next step, so what is kept must be a copy.
+        # While a fit runs on JAX, values live in the trainer's state and the variables are empty. The state is given
+        # away to the next step, so what is kept must be a copy.
         state = getattr(self._model, "_jax_state", None)
         if state is None or self._model._jax_state_synced:
             values = [variable.value for variable in self._variables]

@@ -9,14 +9,16 @@ from reskeras.catalogue import plan as plan_network
 from reskeras.layers import Gate, PadChannels, Residual, SelfAttention, Tokens
 from reskeras.layers.composite import pooled_class
 from reskeras.plan import Block, Plan
-from reskeras.steps import Shape, Step
+from reskeras.steps import Shape, Step, chain_shape
 
-# As in the authors' code of residual and dense networks; Keras's 0.99 needs thousands of steps before the statistics used
-# in prediction have followed those of training.
+# As in the authors' code of residual and dense networks; Keras's 0.99 needs thousands of steps before the statistics
+# used in prediction have followed those of training.
 BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
 
 
-def build(name: str, *, input_shape: Shape, classes: int, classifier_activation: str | None = None, **options) -> keras.Model:
+def build(
+    name: str, *, input_shape: Shape, classes: int, classifier_activation: str | None = None, **options
+) -> keras.Model:
     """Return a new network: `build("resnet", depth=20, input_shape=(32, 32, 3), classes=10)`.
 
     Args:
@@ -39,9 +41,10 @@ def build(name: str, *, input_shape: Shape, classes: int, classifier_activation:
 def build_plan(plan: Plan, classifier_activation: str | None = None) -> keras.Model:
     """Return a new network written by a plan; arguments as in `build`."""
     inputs = keras.Input(plan.input_shape, name="samples")
-    x, shape = inputs, plan.input_shape
-    for layer, shape in _chain(plan.stem, shape, "stem_"):
+    x = inputs
+    for layer, _ in _chain(plan.stem, plan.input_shape, "stem_"):
         x = layer(x)
+    shape = chain_shape(plan.stem, plan.input_shape)
     for name, block in plan.blocks():
         x = _block(block, shape, name)(x)
         shape = block.output_shape(shape)

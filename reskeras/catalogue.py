@@ -9,9 +9,7 @@ from reskeras.architectures.transformer import TRANSFORMER
 from reskeras.options import OptionError, check, suggest
 from reskeras.plan import Plan
 
-ARCHITECTURES: dict[str, Architecture] = {
-    each.name: each for each in (RESNET, PLAIN, DENSENET, HIGHWAY, TRANSFORMER)
-}
+ARCHITECTURES: dict[str, Architecture] = {each.name: each for each in (RESNET, PLAIN, DENSENET, HIGHWAY, TRANSFORMER)}
 
 
 def architecture(name: str) -> Architecture:
@@ -21,10 +19,8 @@ def architecture(name: str) -> Architecture:
         OptionError: where there is none, with the names that exist and the nearest.
     """
     if name not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise OptionError(
-            {"architecture": f"There is no architecture {name!r} (architectures: {known}).{suggest(name, ARCHITECTURES)}"}
-        )
+        known, near = ", ".join(ARCHITECTURES), suggest(name, ARCHITECTURES)
+        raise OptionError({"architecture": f"There is no architecture {name!r} (architectures: {known}).{near}"})
     return ARCHITECTURES[name]
 
 

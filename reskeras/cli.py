@@ -118,14 +118,19 @@ def _train_command(architecture) -> click.Command:
     groups = (describe(architecture.options), describe(TrainingOptions))
     parameters = [option_parameter(option) for group in groups for option in group]
     parameters += [
-        click.Option(["--name"], metavar="NAME", help="The run's name. [default: made from its settings, with a number]"),
-        click.Option(["--runs"], type=click.Path(path_type=Path), default=RUNS_FOLDER, metavar="DIR", help="Folder of runs."),
+        click.Option(
+            ["--name"], metavar="NAME", help="The run's name. [default: made from its settings, with a number]"
+        ),
+        click.Option(
+            ["--runs"], type=click.Path(path_type=Path), default=RUNS_FOLDER, metavar="DIR", help="Folder of runs."
+        ),
         click.Option(["--detach"], is_flag=True, help="Start the training and return; follow it with reskeras-tui."),
         click.Option(["--json", "as_json"], is_flag=True, help="Print the outcome as JSON; progress goes to stderr."),
     ]
     tiny = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in architecture.tiny.items())
     text = (
-        f"{architecture.summary} ({architecture.paper})\n\n\b\nExamples:\n  reskeras train {architecture.name} --epochs 3\n"
+        f"{architecture.summary} ({architecture.paper})\n\n\b\nExamples:\n"
+        f"  reskeras train {architecture.name} --epochs 3\n"
         f"  reskeras train {architecture.name} {tiny} --data samples.npz --backend jax --json"
     )
 
@@ -135,7 +140,11 @@ def _train_command(architecture) -> click.Command:
         return train(architecture.name, given, trained, name, runs, detach, as_json)
 
     return click.Command(
-        architecture.name, params=parameters, callback=callback, help=text, short_help=architecture.summary,
+        architecture.name,
+        params=parameters,
+        callback=callback,
+        help=text,
+        short_help=architecture.summary,
         context_settings=CONTEXT,
     )
 
@@ -183,7 +192,9 @@ def train_group():
 def _describe_command(architecture) -> click.Command:
     parameters = [option_parameter(option) for option in describe(architecture.options)]
     parameters += [
-        click.Option(["--data"], default="digits", metavar="TEXT", help="Data set that gives the shapes. [default: digits]"),
+        click.Option(
+            ["--data"], default="digits", metavar="TEXT", help="Data set that gives the shapes. [default: digits]"
+        ),
         click.Option(["--json", "as_json"], is_flag=True, help="Print the plan as JSON."),
     ]
 
@@ -283,7 +294,10 @@ def _diagnosis(found: dict) -> str:
             if "gpu" in backend:
                 lines.append(f"    no GPU found. On a machine with one: {backend['gpu']}")
     text = found["text"]
-    lines.append(f"{'✔' if text['installed'] else '✘'} text        " + ("keras-nlp" if text["installed"] else f"keras-nlp is not installed. Get it: {text['install']}"))
+    lines.append(
+        f"{'✔' if text['installed'] else '✘'} text        "
+        + ("keras-nlp" if text["installed"] else f"keras-nlp is not installed. Get it: {text['install']}")
+    )
     folder = found["runs"]
     sign, can = ("✔", "writable") if folder["writable"] else ("✘", "cannot be written; name another with --runs")
     lines.append(f"{sign} runs        {folder['folder']}: {can}, {size(folder['free'])} free")

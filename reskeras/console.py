@@ -143,7 +143,9 @@ def runs_table(summaries: list[dict[str, Any]]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     columns = ("run", "state", "backend", "parameters", "step", "loss", "validation", "test")
     for name in columns:
-        table.add_column(name, justify="left" if name in columns[:3] else "right", overflow="fold", no_wrap=name in columns[:2])
+        table.add_column(
+            name, justify="left" if name in columns[:3] else "right", overflow="fold", no_wrap=name in columns[:2]
+        )
     for each in summaries:
         parameters = each.get("parameters")
         table.add_row(

@@ -35,8 +35,8 @@ def resolve_backend(wanted: str) -> str:
     installed = installed_backends()
     if not installed:
         raise BackendMissing(
-            "No backend is installed: Keras computes on TensorFlow, JAX or PyTorch, and one of them is needed. Install one "
-            f"with, for example, {how_to_install('tensorflow')}"
+            "No backend is installed: Keras computes on TensorFlow, JAX or PyTorch, and one of them is needed. "
+            f"Install one with, for example, {how_to_install('tensorflow')}"
         )
     if wanted == "auto":
         preferred = os.environ.get("KERAS_BACKEND", "")

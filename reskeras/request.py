@@ -31,8 +31,8 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
         training: values for `TrainingOptions`, likewise.
 
     Raises:
-        OptionError: with a sentence for every option that is wrong, of both groups; `architecture`, `data` and `backend`
-            are among its keys.
+        OptionError: with a sentence for every option that is wrong, of both groups; `architecture`, `data` and
+            `backend` are among its keys.
     """
     problems: dict[str, str] = {}
 

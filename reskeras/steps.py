@@ -44,7 +44,7 @@ def _after_stride(size: int, stride: int) -> int:
 
 @dataclass(frozen=True)
 class Conv(Step):
-    """Convolution over the space axes with `same` padding: `filters` outputs, square `kernel`, `stride`, He initialised."""
+    """Convolution over the space axes with `same` padding: `filters` outputs, square `kernel`, He initialised."""
 
     filters: int
     kernel: int = 3
@@ -82,7 +82,7 @@ class Dense(Step):
 
 @dataclass(frozen=True)
 class Norm(Step):
-    """Normalisation of kind `"batch"` or `"layer"`; `zero` starts the scale at zero, which makes a branch start silent."""
+    """Normalisation of kind `"batch"` or `"layer"`; `zero` starts the scale at 0, so that a branch starts silent."""
 
     kind: str = "batch"
     zero: bool = False
@@ -156,7 +156,7 @@ class Flatten(Step):
 
 @dataclass(frozen=True)
 class PadChannels(Step):
-    """Every `stride`-th position, and zeros for the channels that are missing: option A of He et al. 2015, no weights."""
+    """Every `stride`-th position, and zeros for missing channels: option A of He et al. 2015, no weights."""
 
     filters: int
     stride: int = 1
@@ -171,7 +171,7 @@ class PadChannels(Step):
 
 @dataclass(frozen=True)
 class Tokens(Step):
-    """A sample as a sequence of tokens of `width`, each mapped linearly with a bias of its own, which is a learned position.
+    """A sample as a sequence of tokens of `width`, mapped linearly, each with a bias that is its learned position.
 
     Tokens are patches of `patch` x `patch` for an image, time steps for a sequence, and single features for a vector;
     features are of different kinds, so each has a map of its own, where patches and time steps share one.
@@ -212,7 +212,7 @@ class Attention(Step):
 
 @dataclass(frozen=True)
 class Standardize(Step):
-    """Input minus `mean`, over the root of `variance`, for each channel or feature; constants of the data, not trained."""
+    """Input minus `mean`, over the root of `variance`, for each channel or feature; constants of the data."""
 
     mean: tuple[float, ...]
     variance: tuple[float, ...]

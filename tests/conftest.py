@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -16,11 +17,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 for _name, _value in SHARING_CORES.items():
     os.environ.setdefault(_name, _value)
 
-try:
+with contextlib.suppress(ImportError):
     # Before TensorFlow, in whatever order tests run: loaded after it, PyTorch's own libraries are not found.
     import torch  # noqa: F401
-except ImportError:
-    pass
 
 
 @pytest.fixture

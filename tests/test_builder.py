@@ -160,8 +160,8 @@ def test_failing_export_leaves_the_file_that_was_there(tmp_path):
 
 
 def test_deepest_networks_build_and_load_within_the_recursion_limit(tmp_path):
-    # Keras walks a functional graph by recursion: what the options allow must stay inside Python's default limit, in the
-    # file's reader too.
+    # Keras walks a functional graph by recursion: what the options allow must stay inside Python's default limit, in
+    # the file's reader too.
     model = reskeras.build("plain", input_shape=(4,), classes=2, depth=300, width=2, normalization="layer")
     flat = portable(model)
     flat.save(tmp_path / "deep.keras")

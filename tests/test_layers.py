@@ -31,8 +31,8 @@ def _dense(units=4, **options):
 class LayerChecks(TestCase):
     """Each layer through Keras's own run: construction, symbolic and eager call, masks, training, saving, precision.
 
-    That run cannot feed a list of tensors to a training on TensorFlow: layers of two inputs are trained inside Residual.
-    """
+    That run cannot feed a list of tensors to a training on TensorFlow: layers of two inputs are trained inside
+    Residual."""
 
     def _check(self, layer, arguments, input_shape, output_shape, weights, **facts):
         self.run_layer_test(
@@ -48,7 +48,13 @@ class LayerChecks(TestCase):
         )
 
     def test_residual_with_every_skip(self):
-        for skip, units, weights in (("add", 4, 2), ("none", 4, 2), ("concat", 8, 2), ("gate", 4, 4), ("scaled", 4, 3)):
+        for skip, units, weights in (
+            ("add", 4, 2),
+            ("none", 4, 2),
+            ("concat", 8, 2),
+            ("gate", 4, 4),
+            ("scaled", 4, 3),
+        ):
             self._check(Residual, {"branch": [_dense()], "skip": skip}, (2, 4), (2, units), weights)
 
     def test_residual_with_path_and_after(self):
@@ -137,7 +143,10 @@ def test_self_attention_is_softmax_of_scaled_products():
     layer, x = SelfAttention(2), _x(2, 5, 4)
     y = _array(layer(x))
     weights = {variable.path.split("heads/")[1]: _array(variable) for variable in layer.trainable_variables}
-    q, k, v = (np.einsum("btd,dhe->bhte", x, weights[f"{n}/kernel"]) + weights[f"{n}/bias"][:, None] for n in ("query", "key", "value"))
+    q, k, v = (
+        np.einsum("btd,dhe->bhte", x, weights[f"{n}/kernel"]) + weights[f"{n}/bias"][:, None]
+        for n in ("query", "key", "value")
+    )
     scores = q @ k.swapaxes(-1, -2) / np.sqrt(2)
     share = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
     out = np.einsum("bhte,hed->btd", share @ v, weights["attention_output/kernel"]) + weights["attention_output/bias"]
@@ -151,7 +160,9 @@ def test_masks_pass_through_a_residual_block():
     tokens = np.array([[3, 4, 0, 0, 0]], "int32")
     padded = _array(model(tokens))
     # Padding of another length, which no part of the network may see.
-    np.testing.assert_allclose(_array(model(np.array([[3, 4, 0, 0, 0], [3, 4, 0, 0, 0]], "int32")))[0], padded[0], atol=1e-6)
+    np.testing.assert_allclose(
+        _array(model(np.array([[3, 4, 0, 0, 0], [3, 4, 0, 0, 0]], "int32")))[0], padded[0], atol=1e-6
+    )
     longer = keras.Model(model.input, model.get_layer(index=2).output)
     assert _array(longer(tokens)).shape == (1, 5, 4)
 

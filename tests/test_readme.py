@@ -17,7 +17,9 @@ from reskeras.cli import cli
 
 TEXT = README.read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, re.DOTALL)
-COMMANDS = [line for kind, block in BLOCKS if kind == "bash" for line in block.splitlines() if line.startswith("reskeras ")]
+COMMANDS = [
+    line for kind, block in BLOCKS if kind == "bash" for line in block.splitlines() if line.startswith("reskeras ")
+]
 SNIPPETS = [block for kind, block in BLOCKS if kind == "python"]
 
 
@@ -53,7 +55,11 @@ def test_snippets_run_one_after_another(tmp_path):
     subprocess.run([*train, "--name", "my-run"], cwd=tmp_path, check=True, capture_output=True, timeout=300)
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", "\n".join(SNIPPETS)],
-        cwd=tmp_path, env=dict(os.environ), capture_output=True, text=True, timeout=300,
+        cwd=tmp_path,
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr[-3000:]
 

@@ -142,6 +142,5 @@ def test_a_backend_that_is_not_there_is_answered_with_the_command_that_brings_it
     (tmp_path / "jax/__init__.py").touch()
     assert missing_backend("jax", tmp_path) == ""
     assert missing_backend("torch", tmp_path) == (
-        "The backend torch is not installed (installed: jax). "
-        'Install it with python -m pip install "reskeras[torch]"'
+        'The backend torch is not installed (installed: jax). Install it with python -m pip install "reskeras[torch]"'
     )

@@ -31,8 +31,8 @@ def _watched_fit(model, optimizer, x, y, folder, *, batch_size, epochs=1, **comp
 
 
 def _assert_norms(found: np.ndarray, wanted: np.ndarray, largest: float) -> None:
-    # Relative to the weight's own norm, and for gradients that theory makes zero (the bias before a normalisation) to the
-    # rounding error of the network's largest.
+    # Relative to the weight's own norm, and for gradients that theory makes zero (the bias before a normalisation)
+    # to the rounding error of the network's largest.
     np.testing.assert_allclose(found, wanted, rtol=TOLERANCE, atol=TOLERANCE * 1e-2 * largest)
 
 
@@ -58,7 +58,9 @@ def test_a_longer_training_equals_a_loop_written_without_keras(tmp_path):
     x = generator.normal(size=(steps * batch, width)).astype("float32")
     y = generator.integers(0, CLASSES, len(x)).astype("int32")
     inputs = keras.Input((width,))
-    hidden = reskeras.layers.Residual([keras.layers.Dense(width, activation="tanh", name="inner")], name="block")(inputs)
+    hidden = reskeras.layers.Residual([keras.layers.Dense(width, activation="tanh", name="inner")], name="block")(
+        inputs
+    )
     model = keras.Model(inputs, keras.layers.Dense(CLASSES, name="head")(hidden))
     weights = [np.asarray(keras.ops.convert_to_numpy(v), "float64") for v in model.trainable_variables]
     run = _watched_fit(model, keras.optimizers.SGD(0.1), x, y, tmp_path / "run", batch_size=batch)
@@ -116,7 +118,9 @@ def test_watching_changes_nothing(eagerly, tmp_path):
     (plain, plain_optimizer, losses), (watched, watched_optimizer, watched_losses) = trained(False), trained(True)
     np.testing.assert_allclose(watched_losses, losses, rtol=1e-6)
     assert len(watched_optimizer.variables) == len(plain_optimizer.variables)
-    for one, other in zip(watched.variables + watched_optimizer.variables, plain.variables + plain_optimizer.variables, strict=True):
+    for one, other in zip(
+        watched.variables + watched_optimizer.variables, plain.variables + plain_optimizer.variables, strict=True
+    ):
         np.testing.assert_allclose(_numpy(one), _numpy(other), rtol=1e-5, atol=1e-7)
     watched.save(tmp_path / "watched.keras")
     again = keras.models.load_model(tmp_path / "watched.keras")

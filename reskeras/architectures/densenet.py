@@ -23,9 +23,7 @@ class DenseNetOptions(ArchitectureOptions):
         1.0, gt=0, le=1, description="Share of the channels that a transition keeps (0.5 in DenseNet-BC)."
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout after each convolution.")
-    skip: Literal["concat", "none"] = Field(
-        "concat", description="How a layer rejoins the stream: [x, f], or f alone."
-    )
+    skip: Literal["concat", "none"] = Field("concat", description="How a layer rejoins the stream: [x, f], or f alone.")
 
     def rule(self):
         return "6n+4" if self.bottleneck else "3n+4"

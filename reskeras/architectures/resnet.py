@@ -15,14 +15,16 @@ class ResNetOptions(ArchitectureOptions):
     title: ClassVar[str] = "ResNet"
     depth_rule: ClassVar[str] = "6n+2"
     depth: int = Field(20, ge=8, le=302, description="Layers, 6n+2: three stages of n blocks of two convolutions.")
-    width: int = Field(16, ge=1, le=1024, description="Channels of the first stage; each later stage has twice as many.")
+    width: int = Field(
+        16, ge=1, le=1024, description="Channels of the first stage; each later stage has twice as many."
+    )
     skip: Literal["add", "none", "scaled", "gate"] = Field(
         "add", description="How a block rejoins the stream: x + f, f, x + a f with a from 0, or a highway gate."
     )
     shortcut: Literal["projection", "pad"] = Field(
         "projection",
-        description="How x changes shape between stages: 1x1 convolution with normalisation (option B), or zeros for the "
-        "new channels (option A).",
+        description="How x changes shape between stages: 1x1 convolution with normalisation (option B), or zeros for "
+        "the new channels (option A).",
     )
     order: Literal["post", "pre"] = Field(
         "post", description="Activation after the addition (2015), or before each convolution (pre-activation, 2016)."
@@ -30,7 +32,8 @@ class ResNetOptions(ArchitectureOptions):
     normalization: Literal["batch", "none"] = Field("batch", description="Normalisation beside each convolution.")
     activation: Literal["relu", "gelu", "tanh"] = Field("relu", description="Activation.")
     silent_start: bool = Field(
-        False, description="Start the last normalisation of each branch at zero, so that each block starts as the identity."
+        False,
+        description="Start the last normalisation of each branch at zero, so that each block starts as the identity.",
     )
 
     def depths(self):
@@ -48,7 +51,7 @@ class ResNetOptions(ArchitectureOptions):
 
 
 def plan(options: ResNetOptions, input_shape, classes) -> Plan:
-    """Write the stem, three stages of n basic blocks that halve the image and double the channels, and the classifier."""
+    """Write the stem, three stages of n basic blocks (half the image, twice the channels each), and the classifier."""
     count = (options.depth - 2) // 6
     widths = [options.width * factor for factor in (1, 2, 4)]
     stages, channels = [], options.width

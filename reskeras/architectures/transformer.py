@@ -8,7 +8,6 @@ from reskeras.architectures import Architecture, ArchitectureOptions
 from reskeras.plan import Block, Plan, Skip, Stage
 from reskeras.steps import Activation, Attention, Dense, Dropout, GlobalPool, Norm, PlanError, Tokens
 
-
 MOST_HEADS = 128
 LARGEST_PATCH = 64
 
@@ -22,7 +21,8 @@ class TransformerOptions(ArchitectureOptions):
     heads: int = Field(4, ge=1, le=MOST_HEADS, description="Attention heads; must divide the width.")
     feed_forward: int = Field(4, ge=1, le=16, description="Units of the feed-forward part, in multiples of the width.")
     skip: Literal["add", "none", "scaled"] = Field(
-        "add", description="How attention and feed-forward part rejoin the stream: x + f, f, or x + a f with a from 0."
+        "add",
+        description="How attention and feed-forward part rejoin the stream: x + f, f, or x + a f with a from 0.",
     )
     norm: Literal["pre", "post", "none"] = Field(
         "pre", description="Layer normalisation before each part (GPT-2), after each sum (2017), or nowhere."

@@ -6,9 +6,9 @@ import keras
 class Composite(keras.Layer):
     """A layer made of other layers, which can be taken apart into them.
 
-    A subclass owns no variable of its own and joins tensors with Keras layers only, so that calling it on symbolic tensors
-    gives the same network written in Keras's own layers. `transforms.portable` relies on this to write files that load
-    without this package.
+    A subclass owns no variable of its own and joins tensors with Keras layers only, so that calling it on symbolic
+    tensors gives the same network written in Keras's own layers. `transforms.portable` relies on this to write files
+    that load without this package.
     """
 
     def __init__(self, **kwargs):

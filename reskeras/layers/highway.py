@@ -7,7 +7,9 @@ from reskeras.layers.composite import Composite
 
 @keras.saving.register_keras_serializable(package="reskeras")
 class Gate(Composite):
-    """y = t f + (1 - t) x with t = sigmoid(W x + b), on the list [x, f] (Srivastava et al. 2015, 1505.00387, equation 3).
+    """y = t f + (1 - t) x with t = sigmoid(W x + b), on the list [x, f].
+
+    Source: Srivastava et al. 2015, 1505.00387, equation 3.
 
     Args:
         bias: the b of every unit at the start; below zero, the layer starts by carrying x.

@@ -7,7 +7,7 @@ from reskeras.layers.composite import Composite, pooled_class
 
 @keras.saving.register_keras_serializable(package="reskeras")
 class PadChannels(Composite):
-    """Every `strides`-th position, with zeros for the channels that are missing: option A of He et al. 2015, section 3.3.
+    """Every `strides`-th position, with zeros for the channels that are missing: option A of He et al. 2015 (3.3).
 
     Args:
         filters: channels of the output.
@@ -30,9 +30,11 @@ class PadChannels(Composite):
         if channels > self.filters:
             raise ValueError(f"PadChannels adds channels up to {self.filters}. Received: {channels} channels.")
         options = {"data_format": "channels_last"}
-        steps = [self.part(pooled_class("AveragePooling", axes), "positions", pool_size=1, strides=self.strides, **options)]
+        steps = [
+            self.part(pooled_class("AveragePooling", axes), "positions", pool_size=1, strides=self.strides, **options)
+        ]
         # Keras pads space axes only: the last two axes change places, are padded, and change back.
-        order = tuple(range(1, axes)) + (axes + 1, axes)
+        order = (*range(1, axes), axes + 1, axes)
         missing = (0, self.filters - channels)
         padding = {"padding": missing} if axes == 1 else {"padding": ((0, 0),) * (axes - 1) + (missing,), **options}
         steps.append(self.part(keras.layers.Permute, "channels_to_space", dims=order))

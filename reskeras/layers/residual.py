@@ -13,19 +13,19 @@ SKIPS = ("add", "none", "concat", "gate", "scaled")
 class Residual(Composite):
     """y = after(skip(skip_path(x), branch(x))): any layers with a skip round them.
 
-    With the skip `"add"` this is the residual block of He et al. 2015 (arXiv 1512.03385), equation 1: y = F(x) + x, with
-    the `skip_path` as its W_s where shapes change (equation 2).
+    With the skip `"add"` this is the residual block of He et al. 2015 (arXiv 1512.03385), equation 1: y = F(x) + x,
+    with the `skip_path` as its W_s where shapes change (equation 2).
 
     Args:
         branch: a layer or a list of layers, called one after another: F.
         skip: how F rejoins the stream: `"add"` x + F, `"none"` F alone, `"concat"` [x, F] (DenseNet), `"gate"`
-            t F + (1 - t) x (highway), `"scaled"` x + a F with one trained a from 0 (ReZero, SkipInit); or a layer that is
-            called on the list [x, F].
+            t F + (1 - t) x (highway), `"scaled"` x + a F with one trained a from 0 (ReZero, SkipInit); or a layer
+            that is called on the list [x, F].
         skip_path: a layer or a list of layers on x before it is joined; none for the identity.
         after: a layer or a list of layers on the joined stream, such as the ReLU of the 2015 block.
 
-    Input shape: any that the branch takes. Output shape: that of the branch, or for `"concat"` with the channels of x in
-    front.
+    Input shape: any that the branch takes. Output shape: that of the branch, or for `"concat"` with the channels of
+    x in front.
 
     Raises:
         ValueError: for an unknown skip, or where branch and skip_path give shapes that the skip cannot join.
@@ -44,7 +44,9 @@ class Residual(Composite):
 
     def _joining_layer(self, skip):
         if skip not in SKIPS:
-            raise ValueError(f"skip must be one of {', '.join(SKIPS)}, or a layer called on [x, f]. Received: skip={skip!r}")
+            raise ValueError(
+                f"skip must be one of {', '.join(SKIPS)}, or a layer called on [x, f]. Received: skip={skip!r}"
+            )
         classes = {"add": keras.layers.Add, "concat": keras.layers.Concatenate, "gate": Gate, "scaled": ScaledAdd}
         return None if skip == "none" else self.part(classes[skip], "skip")
 
@@ -56,8 +58,9 @@ class Residual(Composite):
         else:
             if self.skip_kind in ("add", "gate", "scaled") and tuple(inner) != tuple(carried):
                 raise ValueError(
-                    f"The skip {self.skip_kind!r} of {self.name} joins tensors of one shape; the branch gives {tuple(inner)} "
-                    f"and the skip path {tuple(carried)}. Give a skip_path that maps one to the other, or use another skip."
+                    f"The skip {self.skip_kind!r} of {self.name} joins tensors of one shape; the branch gives "
+                    f"{tuple(inner)} and the skip path {tuple(carried)}. Give a skip_path that maps one to the other, "
+                    "or use another skip."
                 )
             if not self.skip.built:
                 self.skip.build([carried, inner])
@@ -67,8 +70,8 @@ class Residual(Composite):
 
     def call(self, x):
         inner = _call_chain(self.branch, x)
-        # The skip comes first: Keras walks a network's graph along first inputs, one level of recursion a layer, and the
-        # skip path is the shorter one.
+        # The skip comes first: Keras walks a network's graph along first inputs, one level of recursion a layer, and
+        # the skip path is the shorter one.
         joined = inner if self.skip is None else self.skip([_call_chain(self.skip_path, x), inner])
         return _call_chain(self.after, joined)
 
@@ -88,7 +91,9 @@ class Residual(Composite):
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
         skip = self.skip_kind or serialize(self.skip)
-        chains = {name: [serialize(layer) for layer in getattr(self, name)] for name in ("branch", "skip_path", "after")}
+        chains = {
+            name: [serialize(layer) for layer in getattr(self, name)] for name in ("branch", "skip_path", "after")
+        }
         return {**super().get_config(), **chains, "skip": skip}
 
     @classmethod

@@ -22,9 +22,11 @@ class Scale(Composite):
     def build(self, input_shape):
         sizes = [-1 if size is None else size for size in input_shape[1:]]
         if sizes.count(-1) > 1:
-            raise ValueError(f"Scale takes at most one unknown size besides the batch. Received: shape={tuple(input_shape)}")
-        # One number shared by all elements, as a Dense of one unit on a column: a weight of this layer's own could not be
-        # saved in a file that loads without this package.
+            raise ValueError(
+                f"Scale takes at most one unknown size besides the batch. Received: shape={tuple(input_shape)}"
+            )
+        # One number shared by all elements, as a Dense of one unit on a column: a weight of this layer's own could
+        # not be saved in a file that loads without this package.
         self.column = self.part(keras.layers.Reshape, "column", target_shape=(-1, 1))
         self.factor = self.part(
             keras.layers.Dense,

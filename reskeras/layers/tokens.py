@@ -9,16 +9,16 @@ from reskeras.layers.composite import Composite
 class Tokens(Composite):
     """Patches of an image, time steps of a sequence or features of a vector, each mapped to a vector of size `width`.
 
-    Every position has a bias of its own, which is a learned position embedding. Patches (Dosovitskiy et al. 2020, 2010.11929,
-    equation 1) and time steps share one map; features are of different kinds, and each has its own (Gorishniy et al. 2021,
-    2106.11959, section 3.3).
+    Every position has a bias of its own, which is a learned position embedding. Patches (Dosovitskiy et al. 2020,
+    2010.11929, equation 1) and time steps share one map; features are of different kinds, and each has its own
+    (Gorishniy et al. 2021, 2106.11959, section 3.3).
 
     Args:
         width: size of each token.
         patch: side of the square patches of an image.
 
-    Input shape: (batch, features), (batch, time, channels) or (batch, height, width, channels); sizes known, and sides that
-    `patch` divides. Output shape: (batch, tokens, width).
+    Input shape: (batch, features), (batch, time, channels) or (batch, height, width, channels); sizes known, and
+    sides that `patch` divides. Output shape: (batch, tokens, width).
 
     Raises:
         ValueError: where the patch does not divide the sides.
@@ -42,8 +42,8 @@ class Tokens(Composite):
             equation=equation,
             output_shape=(shape[1], self.width),
             bias_axes="td",
-            # About as large as the mapped tokens: from positions near zero, a network of few layers takes hundreds of steps
-            # to tell the patches of an image apart.
+            # About as large as the mapped tokens: from positions near zero, a network of few layers takes hundreds
+            # of steps to tell the patches of an image apart.
             bias_initializer=keras.initializers.RandomNormal(stddev=0.3),
         )
         embed.build(shape)
@@ -57,7 +57,9 @@ class Tokens(Composite):
             return []
         height, width, channels = shape
         if height % self.patch or width % self.patch:
-            raise ValueError(f"patch must divide both sides of the image. Received: patch={self.patch} and shape={shape}.")
+            raise ValueError(
+                f"patch must divide both sides of the image. Received: patch={self.patch} and shape={shape}."
+            )
         rows, columns, side = height // self.patch, width // self.patch, self.patch
         return [
             self.part(keras.layers.Reshape, "grid", target_shape=(rows, side, columns, side, channels)),

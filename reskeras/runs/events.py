@@ -22,8 +22,15 @@ class EventWriter:
             event: its kind, such as `"epoch"`.
             **facts: plain JSON values; a number that is not finite is written as null.
         """
-        record = {"time": round(time.time(), 3), "event": event, **{name: _plain(fact) for name, fact in facts.items()}}
-        os.write(self._descriptor, (json.dumps(record, allow_nan=False) + "\n").encode())
+        record = {
+            "time": round(time.time(), 3),
+            "event": event,
+            **{name: _plain(fact) for name, fact in facts.items()},
+        }
+        content = (json.dumps(record, allow_nan=False) + "\n").encode()
+        # A full disk takes a part without a word, and refuses the rest with one.
+        while content:
+            content = content[os.write(self._descriptor, content) :]
 
     def flush(self) -> None:
         """Wait until everything written is on the disk."""

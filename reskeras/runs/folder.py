@@ -112,13 +112,14 @@ class Run:
         return read_rows(self.curve_path, CURVE)
 
     def group_norms(
-        self, by: str = "layer", *, start: int = 0, most: int | None = None
+        self, by: str = "layer", *, start: int = 0, stop: int | None = None, most: int | None = None
     ) -> tuple[list[str], np.ndarray, np.ndarray]:
         """Return the gradient norm of whole layers or blocks at every step.
 
         Args:
             by: `"layer"` or `"block"`.
             start: the first row to read, to go on where a reader stopped.
+            stop: the row to end before, to read a long run in pieces; None reads all there are.
             most: at most this many rows; above it each returned row holds the largest values of several.
 
         Returns:
@@ -129,7 +130,7 @@ class Run:
         groups = [getattr(weight, by) for weight in weights]
         starts = [i for i, name in enumerate(groups) if not i or groups[i - 1] != name]
         names = [groups[i] for i in starts]
-        rows = self.gradients()[start:]
+        rows = self.gradients()[start:stop]
         if not len(rows) or not names:
             return names, np.empty(0, np.int64), np.empty((0, len(names)))
         # Reduced in pieces, so that a long run is never in memory as a whole; float64, since a square of a large norm

@@ -11,8 +11,8 @@ from reskeras.runs import liveness
 from reskeras.runs.folder import Run
 
 SHARING_CORES = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""OpenMP's threads (PyTorch's on a CPU) wait for one another by spinning: where a second run or the terminal UI wants the
-same cores, every small operation then waits for a thread that is not even scheduled."""
+"""OpenMP's threads (PyTorch's on a CPU) wait for one another by spinning: where a second run or the terminal UI
+wants the same cores, every small operation then waits for a thread that is not even scheduled."""
 
 
 def start(run: Run) -> subprocess.Popen:

@@ -21,7 +21,8 @@ class TrainingOptions(Options):
         description="A data set by name, or the path of an .npz file with x_train, y_train, x_test and y_test.",
     )
     backend: Literal["auto", "tensorflow", "jax", "torch"] = Field(
-        "auto", description="What computes; auto takes KERAS_BACKEND, or the first installed of jax, tensorflow, torch."
+        "auto",
+        description="What computes; auto takes KERAS_BACKEND, or the first installed of jax, tensorflow, torch.",
     )
     epochs: int = Field(5, ge=1, le=100_000, description="Passes over the training samples.")
     steps: int | None = Field(None, ge=1, le=100_000_000, description="End after this many steps, whatever the epochs.")

@@ -20,8 +20,8 @@ PERIOD = 0.1
 class GradientMonitor(keras.callbacks.Callback):
     """Writes the norm of the gradient of every weight at every step of a `fit`, from inside the compiled step.
 
-    The norms are of the gradients as the backend computed them, before any clipping. Training is not changed: the callback
-    reads at most ten times a second, and what it reads was copied on the device a while before.
+    The norms are of the gradients as the backend computed them, before any clipping. Training is not changed: the
+    callback reads at most ten times a second, and what it reads was copied on the device a while before.
 
     Args:
         run: where to write, a run's folder: its layer table and its gradient rows (`runs/folder.py` has the layout).
@@ -115,5 +115,8 @@ def write_layer_table(run: Run, weights: list[Weight]) -> None:
     """Write `layers.json`: whole or not at all, since readers may come at any time."""
     rows = [{"path": w.path, "layer": w.layer, "block": w.block, "shape": list(w.shape)} for w in weights]
     draft = run.layers_path.with_suffix(".draft")
-    draft.write_text(json.dumps({"format": 1, "weights": rows}, indent=1) + "\n")
-    draft.replace(run.layers_path)
+    try:
+        draft.write_text(json.dumps({"format": 1, "weights": rows}, indent=1) + "\n")
+        draft.replace(run.layers_path)
+    finally:
+        draft.unlink(missing_ok=True)

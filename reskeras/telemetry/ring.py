@@ -41,7 +41,10 @@ class _GradientRing:
         watched = [v for v in variables if not self._overwrite_variable_with_gradient(v)]
         column = {self._var_key(variable): index for index, variable in enumerate(watched)}
         ring = self.add_variable(
-            shape=(ROWS, 1 + len(watched)), initializer=keras.initializers.Constant(-1.0), dtype="float32", name="ring"
+            shape=(ROWS, 1 + len(watched)),
+            initializer=keras.initializers.Constant(-1.0),
+            dtype="float32",
+            name="ring",
         )
         self._recording = _Recording(ring, watched, column, list(range(len(watched))))
 
@@ -103,7 +106,7 @@ def watched_weights(optimizer: keras.optimizers.Optimizer) -> list[keras.Variabl
 
 
 def ring_of(optimizer: keras.optimizers.Optimizer) -> keras.Variable:
-    """Return the ring of a built, recording optimizer: (ROWS, 1 + weights), the step modulo 2^24 in the first column."""
+    """Return the ring of a built, recording optimizer: (ROWS, 1 + weights), the step modulo 2^24 first."""
     return optimizer._recording.ring
 
 

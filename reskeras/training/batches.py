@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Batches(keras.utils.PyDataset):
-    """Whole batches of shuffled samples, shuffled anew each epoch; what is left over in an epoch waits for the next order.
+    """Whole batches of samples, shuffled anew each epoch; what is left over in an epoch waits for the next order.
 
     Every batch has one size: a last smaller one would make compilers build the whole training step a second time.
 

@@ -73,7 +73,12 @@ class Recorder(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self._finish_epoch()
         logs = logs or {}
-        names = {"loss": "loss", "accuracy": "accuracy", "val_loss": "validation_loss", "val_accuracy": "validation_accuracy"}
+        names = {
+            "loss": "loss",
+            "accuracy": "accuracy",
+            "val_loss": "validation_loss",
+            "val_accuracy": "validation_accuracy",
+        }
         facts = {ours: float(logs[theirs]) for theirs, ours in names.items() if theirs in logs}
         self._events.write("epoch", epoch=epoch + 1, step=self._begun, **facts)
         self._take_commands()

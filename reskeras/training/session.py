@@ -118,4 +118,3 @@ class Session:
 def _place() -> dict[str, Any]:
     device = backend.devices()[0]
     return {"backend": backend.name(), "device": device["kind"], "device_name": device["name"]}
-

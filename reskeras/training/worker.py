@@ -17,7 +17,7 @@ from reskeras.runs.folder import Run, RunError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train the run in the folder named on the command line; return 0, 2 where the user can mend what is wrong, else 1."""
+    """Train the run in the folder given; return 0, 2 where the user can mend what is wrong, else 1."""
     parser = argparse.ArgumentParser(prog="python -m reskeras.training.worker", description=__doc__)
     parser.add_argument("folder", type=Path, help="a run's folder with its settings.json")
     parser.add_argument("--lock", type=int, help="descriptor of the run's lock, already held by whoever started this")

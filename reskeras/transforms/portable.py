@@ -18,8 +18,8 @@ class NotPortable(ValueError):
 def portable(model: keras.Model) -> keras.Model:
     """Return a functional model of Keras's own layers with the weights, names and predictions of `model`.
 
-    Layer names are addresses: the layer `conv1` inside `stage1_block2` becomes `stage1_block2_conv1`. The original is left
-    as it is. Keras imports no other package when it loads a file, so only such a model loads everywhere.
+    Layer names are addresses: the layer `conv1` inside `stage1_block2` becomes `stage1_block2_conv1`. The original
+    is left as it is. Keras imports no other package when it loads a file, so only such a model loads everywhere.
 
     Raises:
         NotPortable: where a layer of this package owns variables of its own.
@@ -74,7 +74,9 @@ def _copy_layer(layer: keras.Layer) -> keras.Layer:
     return new
 
 
-def save_portable(model: keras.Model, path: Path, samples: np.ndarray, classifier_activation: str | None = "softmax") -> None:
+def save_portable(
+    model: keras.Model, path: Path, samples: np.ndarray, classifier_activation: str | None = "softmax"
+) -> None:
     """Write a `.keras` file that plain Keras loads on any backend, and check that it predicts as the model does.
 
     Args:
@@ -94,7 +96,9 @@ def save_portable(model: keras.Model, path: Path, samples: np.ndarray, classifie
     draft = path.with_name(f".{path.stem}.draft.keras")
     try:
         flat.save(draft, include_optimizer=False)
-        wanted, found = (np.asarray(each.predict(samples, verbose=0)) for each in (model, keras.models.load_model(draft)))
+        wanted, found = (
+            np.asarray(each.predict(samples, verbose=0)) for each in (model, keras.models.load_model(draft))
+        )
         if not np.allclose(wanted, found, rtol=0, atol=1e-5, equal_nan=True):
             raise NotPortable(f"The file's predictions differ from the model's by {np.abs(wanted - found).max():.1e}.")
         os.replace(draft, path)

@@ -113,22 +113,16 @@ async def heat_map_anew(name: str, steps: int, layers: int, frames: int = FRAMES
     await measure(name, widget, lambda frame: widget.update_data(numbers, runs[frame % 2]), frames=frames)
 
 
-async def lines(
-    name: str, steps: int, count: int, size: tuple[int, int] = SIZE, glyphs: str = "braille"
-) -> None:
+async def lines(name: str, steps: int, count: int, size: tuple[int, int] = SIZE, glyphs: str = "braille") -> None:
     """A plot of several noisy losses that grow by five steps with each frame."""
     generator = np.random.default_rng(0)
     x = np.arange(steps + 5 * (WARM_UP + FRAMES), dtype=float)
-    losses = [
-        np.exp(-x / (300 + 100 * index)) + 0.05 * generator.standard_normal(len(x)) for index in range(count)
-    ]
+    losses = [np.exp(-x / (300 + 100 * index)) + 0.05 * generator.standard_normal(len(x)) for index in range(count)]
     widget = LinePlot("loss", glyphs=glyphs)
 
     def update(frame: int) -> None:
         end = steps + 5 * frame
-        widget.set_series(
-            [Series(f"run {i}", x[:end], loss[:end], COLOURS[i]) for i, loss in enumerate(losses)]
-        )
+        widget.set_series([Series(f"run {i}", x[:end], loss[:end], COLOURS[i]) for i, loss in enumerate(losses)])
 
     await measure(name, widget, update, size)
 

@@ -33,7 +33,11 @@ class Terminal:
         self._screen, inner = pty.openpty()
         fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.process = subprocess.Popen(
-            [program, "--runs", str(runs)], stdin=inner, stdout=inner, stderr=inner, start_new_session=True,
+            [program, "--runs", str(runs)],
+            stdin=inner,
+            stdout=inner,
+            stderr=inner,
+            start_new_session=True,
             env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"},
         )
         os.close(inner)

@@ -59,7 +59,10 @@ def test_choose_train_watch_export(bench, tmp_path, backend):
         _, _, norms = run.group_norms("layer")
         assert low <= np.log10(np.median(norms)) <= high
         done = subprocess.run(
-            [sys.executable, "-c", LOADER, str(run.model_path)], capture_output=True, text=True, timeout=PATIENCE,
+            [sys.executable, "-c", LOADER, str(run.model_path)],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
             env=dict(os.environ),
         )
         assert done.returncode == 0, done.stderr[-2000:]

@@ -83,9 +83,7 @@ def colour_carries_value(depth: ColourDepth) -> bool:
     return depth >= ColourDepth.INDEXED
 
 
-def resolve_glyphs(
-    setting: str = "auto", environ: Mapping[str, str] | None = None, encoding: str | None = None
-) -> str:
+def resolve_glyphs(setting: str = "auto", environ: Mapping[str, str] | None = None, encoding: str | None = None) -> str:
     """Turn a glyph setting into one of `GLYPH_SETS`.
 
     Args:

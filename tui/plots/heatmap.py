@@ -190,9 +190,7 @@ class HeatMap(Widget):
         """
         steps, values = np.asarray(steps), np.asarray(values)
         if values.ndim != 2 or steps.shape != values.shape[:1]:
-            raise ValueError(
-                f"steps has shape (T,) and values (T, rows). Received: {steps.shape} and {values.shape}"
-            )
+            raise ValueError(f"steps has shape (T,) and values (T, rows). Received: {steps.shape} and {values.shape}")
         if self._names and values.shape[1] != len(self._names):
             raise ValueError(f"The map has {len(self._names)} rows. Received values of {values.shape[1]}")
         was_empty, rows_changed = self._is_empty, values.shape[1] != self._bins.rows

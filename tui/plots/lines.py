@@ -96,9 +96,7 @@ def trace(x: np.ndarray, y: np.ndarray, axes: Axes, columns: int, rows: int) -> 
     # One entry for each column from a join's start to its end, `offset` columns from the start.
     length = distance + 1
     offset = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
-    start, distance, start_row, rise = (
-        np.repeat(part, length) for part in (start, distance, start_row, rise)
-    )
+    start, distance, start_row, rise = (np.repeat(part, length) for part in (start, distance, start_row, rise))
     before = start_row + rise * np.maximum(offset - 0.5, 0) / distance
     after = start_row + rise * np.minimum(offset + 0.5, distance) / distance
     np.minimum.at(top, start + offset, np.minimum(before, after))

@@ -64,9 +64,7 @@ class SteadyRange:
         clock: A function that gives seconds; tests hand in their own.
     """
 
-    def __init__(
-        self, hold: float = 5.0, share: float = 0.1, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, hold: float = 5.0, share: float = 0.1, clock: Callable[[], float] = time.monotonic) -> None:
         self.hold, self.share, self.clock = hold, share, clock
         self._range: Range | None = None
         self._since = 0.0

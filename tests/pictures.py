@@ -1,0 +1,63 @@
+"""The pictures of the README, made by the app from real runs: `python tests/pictures.py` draws them anew."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+# Read by Textual when it is imported: the pictures do not depend on the terminal that draws them.
+os.environ.pop("NO_COLOR", None)
+os.environ.update(
+    TEXTUAL_COLOR_SYSTEM="truecolor", COLORTERM="truecolor", TERM="xterm-256color", TEXTUAL_ANIMATIONS="none"
+)
+
+from reskeras_tui.app import ReskerasApp
+
+from reskeras.request import check_request
+from reskeras.runs import create, launch
+
+PICTURES = Path(__file__).parents[1] / ".readme"
+SIZE = (120, 36)
+PATIENCE = 300
+
+
+async def draw_live(runs: Path) -> None:
+    """Draw the live screen in the middle of a training whose gradients vanish towards the first layers."""
+    settings = check_request("plain", {"depth": 16, "activation": "sigmoid"}, {"steps": 1600}).settings
+    run = create(settings, runs)
+    launch.start(run)
+    app = ReskerasApp(runs)
+    async with app.run_test(size=SIZE) as pilot:
+        deadline = time.monotonic() + PATIENCE
+        while len(run.gradients()) < 1000:
+            if time.monotonic() > deadline or run.state() in ("failed", "crashed"):
+                sys.exit(f"The run is {run.state()}: {run.log_path.read_text()[-2000:]}")
+            await pilot.pause(0.05)
+        await pilot.pause(0.5)
+        (PICTURES / "live.svg").write_text(app.export_screenshot(title="reskeras-tui"))
+        app.stop_run(run)
+        while run.is_live():
+            await pilot.pause(0.1)
+
+
+async def draw_design(runs: Path) -> None:
+    """Draw the design screen as it opens."""
+    app = ReskerasApp(runs)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause(1.0)
+        (PICTURES / "design.svg").write_text(app.export_screenshot(title="reskeras-tui"))
+
+
+if __name__ == "__main__":
+    PICTURES.mkdir(exist_ok=True)
+    home = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        # From inside the folder, so that the pictures show the usual name of the folder of runs.
+        os.chdir(folder)
+        asyncio.run(draw_design(Path("saved_models")))
+        asyncio.run(draw_live(Path("saved_models")))
+        os.chdir(home)

@@ -1,0 +1,32 @@
+"""An application on a bench, driven by its keys."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from reskeras_tui.app import ReskerasApp
+from textual.pilot import Pilot
+from watching import until
+
+
+@pytest.fixture
+def bench(tmp_path: Path):
+    """A function that runs `story(app, pilot)` in an application of a given size and folder of runs."""
+
+    def play(
+        story: Callable[[ReskerasApp, Pilot], Awaitable[None]],
+        size: tuple[int, int] = (100, 30),
+        runs: Path = tmp_path,
+    ) -> None:
+        async def whole() -> None:
+            app = ReskerasApp(runs)
+            async with app.run_test(size=size) as pilot:
+                await until(pilot, lambda: app.screen.query("#start, #status, #runs"), "the first screen")
+                await story(app, pilot)
+
+        asyncio.run(whole())
+
+    return play

@@ -1,0 +1,123 @@
+"""A run's folder written as a worker writes it, bit by bit, with made-up numbers and without a worker."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from reskeras.request import check_request
+from reskeras.runs import Run, create, liveness
+from reskeras.runs.events import EventWriter
+from reskeras.runs.series import CURVE, RowWriter, gradient_row
+
+
+class RecordedRun:
+    """A run that grows when it is told to; it looks alive as long as `close` was not called.
+
+    Args:
+        parent: the folder of runs.
+        layers: how many layers the table has, two weights each, two layers a block.
+        steps: how many steps the run is to have.
+        architecture: the name that its settings hold.
+    """
+
+    def __init__(self, parent: Path, layers: int = 12, steps: int = 200, architecture: str = "resnet") -> None:
+        request = check_request(architecture, {}, {"epochs": 4})
+        self.run: Run = create(request.settings, parent)
+        self.layers, self.steps, self.step = layers, steps, 0
+        self.lock = liveness.hold(self.run.lock_path)
+        self.events = EventWriter(self.run.events_path)
+        self.gradients: RowWriter | None = None
+        self.curve: RowWriter | None = None
+        self.parameters = request.plan.parameters()
+        self._numbers = np.random.default_rng(0)
+
+    def begin(self) -> RecordedRun:
+        """Write all that comes before the first step."""
+        self.events.write("starting", backend="jax", pid=os.getpid())
+        weights = [
+            {
+                "path": f"stage1_block{layer // 2 + 1}_conv{layer % 2 + 1}/{kind}",
+                "layer": f"stage1_block{layer // 2 + 1}_conv{layer % 2 + 1}",
+                "block": f"stage1_block{layer // 2 + 1}",
+                "shape": [3, 3],
+            }
+            for layer in range(self.layers)
+            for kind in ("kernel", "bias")
+        ]
+        self.run.layers_path.write_text(json.dumps({"weights": weights}))
+        self.events.write("built", parameters=self.parameters, weights=len(weights), layers=self.layers)
+        self.events.write(
+            "training",
+            steps=self.steps,
+            epochs=4,
+            steps_per_epoch=self.steps // 4,
+            backend="jax",
+            device="cpu:0",
+        )
+        self.gradients = RowWriter(self.run.gradients_path, gradient_row(len(weights)))
+        self.curve = RowWriter(self.run.curve_path, CURVE)
+        return self
+
+    def grow(self, steps: int) -> RecordedRun:
+        """Write so many steps, with a point of the curve for every second one, and epochs where they end."""
+        for _ in range(steps):
+            self.step += 1
+            self._write_step()
+            if self.step % max(self.steps // 4, 1) == 0:
+                self._write_epoch()
+        return self
+
+    def _write_step(self) -> None:
+        row = np.zeros(1, gradient_row(2 * self.layers))
+        row["step"] = self.step
+        depth = np.repeat(np.arange(self.layers), 2)
+        wave = 0.6 * np.sin(self.step / 12 + depth / 4) + self._numbers.normal(0, 0.08, 2 * self.layers)
+        row["norm"] = 10.0 ** (-3.5 + 3 * depth / self.layers - self.step / self.steps + wave)
+        self.gradients.write(row)
+        if self.step % 2 == 0:
+            point = np.zeros(1, CURVE)
+            share = self.step / self.steps
+            noise = self._numbers.normal(0, 0.05)
+            point["step"], point["epoch"] = self.step, 1 + (self.step - 1) * 4 // self.steps
+            point["seconds"] = self.step / 40
+            point["loss"] = 2.3 * np.exp(-4 * share + noise)
+            point["accuracy"] = np.clip(1 - 0.9 * np.exp(-4 * share + noise), 0, 1)
+            self.curve.write(point)
+
+    def _write_epoch(self) -> None:
+        share = self.step / self.steps
+        self.events.write(
+            "epoch",
+            epoch=self.step * 4 // self.steps,
+            step=self.step,
+            loss=2.3 * float(np.exp(-4 * share)),
+            accuracy=1 - 0.9 * float(np.exp(-4 * share)),
+            validation_loss=2.4 * float(np.exp(-3.6 * share)),
+            validation_accuracy=1 - 0.9 * float(np.exp(-3.6 * share)),
+        )
+
+    def log(self, text: str) -> RecordedRun:
+        """Append to the log."""
+        with open(self.run.log_path, "a") as file:
+            file.write(text)
+        return self
+
+    def finish(self, status: str = "finished", reason: str | None = None) -> RecordedRun:
+        """Write the end, with results and a model unless the run failed, and let go of the lock."""
+        if status != "failed":
+            self.events.write("tested", test_loss=0.101, test_accuracy=0.9722)
+            self.run.model_path.write_bytes(b"a recorded network")
+            self.events.write("exported", file=self.run.model_path.name)
+        self.events.write("end", status=status, reason=reason)
+        self.close()
+        return self
+
+    def close(self) -> None:
+        """Let go of the lock, as the system does when a worker dies."""
+        if self.lock is not None:
+            os.close(self.lock)
+            self.lock = None

@@ -1,0 +1,163 @@
+"""The form holds every declared option, and says what is wrong where it is wrong."""
+
+import shlex
+
+import pytest
+from reskeras_tui.command_line import command_line
+from reskeras_tui.widgets.field import OptionField
+from reskeras_tui.widgets.form import DesignForm
+from textual.events import Key
+from textual.widgets import Button, Input, Select, Switch
+from watching import text_of, until, words_of
+
+from reskeras.catalogue import ARCHITECTURES
+from reskeras.options import describe
+from reskeras.request import check_request
+from reskeras.runs import TrainingOptions
+
+CONTROLS = {"choice": Select, "flag": Switch, "integer": Input, "number": Input, "text": Input}
+
+
+def test_every_option_of_every_architecture_has_a_field(bench):
+    async def story(app, pilot):
+        form = app.screen.query_one(DesignForm)
+        for name, entry in ARCHITECTURES.items():
+            app.screen.query_one("#architecture", Select).value = name
+            await until(pilot, lambda name=name: form.architecture == name, f"the options of {name}")
+            for group, options in (("option", entry.options), ("training", TrainingOptions)):
+                for option in describe(options):
+                    control = app.screen.query_one(f"#{group}-{option.name}")
+                    assert isinstance(control, CONTROLS[option.kind]), option
+            await until(
+                pilot,
+                lambda: not app.screen.query_one("#start", Button).disabled,
+                f"{name} with its defaults",
+            )
+            values = form.values()
+            assert check_request(*values) == check_request(name, {}, {})
+            assert entry.summary in words_of(app, "#architecture-summary")
+
+    bench(story, size=(160, 48))
+
+
+def test_a_bad_value_is_explained_at_its_field_until_it_is_mended(bench):
+    async def story(app, pilot):
+        depth = app.screen.query_one("#option-depth", Input)
+        field = depth.query_ancestor(OptionField)
+        start = app.screen.query_one("#start", Button)
+        good = depth.value
+        depth.focus()
+        await pilot.press("end", "x")
+        await until(pilot, lambda: field.problem, "the problem")
+        assert "whole number" in field.problem and f"'{good}x'" in field.problem
+        assert start.disabled and "✗" in text_of(app) and "whole number" in text_of(app)
+        assert app.screen.query_one("#design-right").has_class("-stale")
+        await pilot.press("backspace")
+        await until(pilot, lambda: not field.problem, "the all-clear")
+        assert not start.disabled and "✗" not in text_of(app)
+
+    bench(story)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "part"),
+    [
+        ("training-epochs", "0", "Did you mean 1?"),
+        ("training-learning_rate", "-1", "greater than 0"),
+        ("training-validation_split", "nan", "finite"),
+        ("training-data", "diggits", "Did you mean digits?"),
+        ("training-data", "/nowhere/x.npz", "There is no file"),
+        ("option-width", "", "whole number"),
+    ],
+)
+def test_problems_of_every_kind_reach_their_field(bench, name, value, part):
+    async def story(app, pilot):
+        control = app.screen.query_one(f"#{name}", Input)
+        control.value = value
+        field = control.query_ancestor(OptionField)
+        await until(pilot, lambda: part in field.problem, part)
+        await pilot.press("ctrl+s")
+        assert app.focused is control, "start leads to what is in the way"
+        assert not list(app.runs.iterdir())
+
+    bench(story)
+
+
+def test_what_was_typed_is_kept_for_each_architecture(bench):
+    async def story(app, pilot):
+        first, second = list(ARCHITECTURES)[:2]
+        form, choice = app.screen.query_one(DesignForm), app.screen.query_one("#architecture", Select)
+        app.screen.query_one("#option-width", Input).value = "7"
+        choice.value = second
+        await until(pilot, lambda: form.architecture == second)
+        choice.value = first
+        await until(pilot, lambda: form.architecture == first)
+        assert app.screen.query_one("#option-width", Input).value == "7"
+
+    bench(story)
+
+
+def test_the_help_of_the_focused_field_is_shown(bench):
+    async def story(app, pilot):
+        for option in describe(TrainingOptions):
+            app.screen.query_one(f"#training-{option.name}").focus()
+            await pilot.pause()
+            shown = str(app.screen.query_one("#field-help").content)
+            assert option.help in shown
+
+    bench(story)
+
+
+def test_arrow_keys_walk_the_form_and_turn_choices(bench):
+    async def story(app, pilot):
+        await until(pilot, lambda: app.focused.id == "architecture")
+        names = list(ARCHITECTURES)
+        await pilot.press("right")
+        await until(pilot, lambda: app.screen.query_one(DesignForm).architecture == names[1])
+        await pilot.press("left")
+        await until(pilot, lambda: app.screen.query_one(DesignForm).architecture == names[0])
+        below = "option-" + describe(ARCHITECTURES[names[0]].options)[0].name
+        await pilot.press("down")
+        await until(pilot, lambda: app.focused.id == below)
+        await pilot.press("up")
+        await until(pilot, lambda: app.focused.id == "architecture")
+
+    bench(story)
+
+
+def test_backends_that_are_missing_say_how_to_get_them(bench, monkeypatch):
+    monkeypatch.setattr("reskeras.installed.installed_backends", lambda: ["jax"])
+
+    async def story(app, pilot):
+        control = app.screen.query_one("#training-backend", Select)
+        control.value = "torch"
+        field = control.query_ancestor(OptionField)
+        await until(pilot, lambda: "pip install" in field.problem)
+
+    bench(story)
+
+
+def test_the_command_holds_what_differs_from_the_defaults():
+    for name, entry in ARCHITECTURES.items():
+        settings = check_request(name, {}, {}).settings
+        assert shlex.split(command_line(settings)) == ["reskeras", "train", name]
+        settings = check_request(name, dict(entry.tiny), {"steps": 3, "learning_rate": 0.01}).settings
+        words = shlex.split(command_line(settings, "a folder"))
+        assert words[-2:] == ["--runs", "a folder"]
+        given = dict(zip(words[3:-2:2], words[4:-2:2], strict=True))
+        assert given.pop("--steps") == "3" and given.pop("--learning-rate") == "0.01"
+        defaults = {option.flag: str(option.default) for option in describe(entry.options)}
+        tiny = {"--" + key.replace("_", "-"): str(value) for key, value in entry.tiny.items()}
+        assert given == {flag: value for flag, value in tiny.items() if defaults[flag] != value}
+
+
+def test_keys_that_arrive_in_one_piece_act_in_their_order(bench):
+    async def story(app, pilot):
+        await until(pilot, lambda: app.focused.id == "architecture")
+        for key in ("down", "end", "backspace", "backspace", "1", "4", "tab", "home", "9", "up"):
+            app.post_message(Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: app.screen.query_one("#option-depth", Input).value == "14", "14")
+        await until(pilot, lambda: app.screen.query_one("#option-width", Input).value == "916", "916")
+        await until(pilot, lambda: app.focused.id == "option-depth", "the way back")
+
+    bench(story)

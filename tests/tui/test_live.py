@@ -1,0 +1,172 @@
+"""The live screen follows a folder that grows, and says how a run ended."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+from recorded import RecordedRun
+from reskeras_tui.follow import MOST_ROWS, Norms, RunReader, plain_line, thinned
+from reskeras_tui.screens.live import LiveScreen
+from reskeras_tui.widgets.run_status import RunStatus
+from watching import text_of, until
+
+
+def status(app) -> str:
+    return str(app.screen.query_one("#status", RunStatus).content)
+
+
+def test_a_growing_run_is_shown_while_it_grows(bench, tmp_path):
+    run = RecordedRun(tmp_path)
+
+    async def story(app, pilot):
+        await until(pilot, lambda: isinstance(app.screen, LiveScreen), "the live run")
+        await until(pilot, lambda: "starting" in status(app))
+        run.begin()
+        await until(pilot, lambda: "running" in status(app))
+        assert f"{run.parameters:,} parameters" in status(app) and "jax on cpu:0" in status(app)
+        run.grow(60)
+        await until(pilot, lambda: "step 60 of 200" in status(app), "step 60")
+        assert "epoch 2 of 4" in status(app) and "40 steps/s" in status(app) and "left" in status(app)
+        heatmap, loss = app.screen.query_one("#heatmap"), app.screen.query_one("#loss")
+        assert len(heatmap._names) == run.layers and len(heatmap._steps) == 60
+        run.grow(50)
+        await until(pilot, lambda: len(heatmap._steps) == 110, "the map to grow")
+        assert [one.name for one in loss._series] == ["loss", "validation"]
+        assert len(loss._series[0].x) == 55 and list(loss._series[1].x) == [50, 100]
+        assert "k1_conv1" in text_of(app)
+        await pilot.press("b")
+        await until(pilot, lambda: len(heatmap._names) == run.layers // 2, "blocks")
+        run.grow(90).log("\x1b[31mall\x1b[0m done\n").finish()
+        await until(pilot, lambda: "✓ finished" in status(app), "the end")
+        assert "97.2 %" in status(app) and str(run.run.model_path) in status(app)
+        assert "step 200 of 200" in status(app)
+        await pilot.press("l")
+        await until(pilot, lambda: "all done" in text_of(app))
+
+    bench(story)
+    run.close()
+
+
+def test_each_end_is_told(bench, tmp_path):
+    ends = {
+        "✗ failed": RecordedRun(tmp_path).begin().grow(10).finish("failed", "The loss is not a number since step 9."),
+        "■ stopped": RecordedRun(tmp_path).begin().grow(10).finish("stopped"),
+        "! crashed": RecordedRun(tmp_path).begin().grow(10),
+    }
+    ends["! crashed"].close()
+
+    async def story(app, pilot):
+        for text, recorded in ends.items():
+            app.show_run(recorded.run)
+            await until(pilot, lambda text=text: text in status(app), text)
+            shown = status(app)
+            if "failed" in text:
+                assert "not a number since step 9" in shown
+            elif "crashed" in text:
+                assert str(recorded.run.log_path) in shown
+            else:
+                assert "97.2 %" in shown and "model.keras" in shown
+            await pilot.press("s")
+            assert not recorded.run.commands_path.exists(), "an ended run takes no command"
+
+    bench(story, size=(80, 24))
+
+
+def test_stop_leaves_a_command_and_says_so(bench, tmp_path):
+    run = RecordedRun(tmp_path).begin().grow(10)
+
+    async def story(app, pilot):
+        await until(pilot, lambda: "running" in status(app))
+        await pilot.press("s")
+        await until(pilot, lambda: "stop requested" in status(app))
+        (command,) = run.run.commands_path.iterdir()
+        assert json.loads(command.read_text()) == {"command": "stop"}
+        await pilot.press("s")
+        assert len(list(run.run.commands_path.iterdir())) == 1, "one command is enough"
+        command.unlink()
+        run.events.write("stopping", command=command.stem)
+        await until(pilot, lambda: "stopping" in status(app))
+        run.finish("stopped")
+        await until(pilot, lambda: "■ stopped" in status(app))
+
+    bench(story)
+
+
+def test_all_screens_are_a_key_away(bench, tmp_path):
+    ended = RecordedRun(tmp_path).begin().grow(20).finish()
+    live = RecordedRun(tmp_path).begin().grow(20)
+
+    async def story(app, pilot):
+        await until(pilot, lambda: live.run.name in status(app), "the live run first")
+        await pilot.press("r")
+        table = app.screen.query_one("#runs")
+        await until(pilot, lambda: table.row_count == 2)
+        assert [row.value for row in table.rows] == [live.run.name, ended.run.name]
+        assert "● running" in text_of(app) and "✓ finished" in text_of(app) and "97.2 %" in text_of(app)
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: "✓ finished" in status(app))
+        await pilot.press("question_mark")
+        await until(pilot, lambda: "States of a run" in text_of(app))
+        await pilot.press("escape", "d")
+        await until(pilot, lambda: app.screen.query("#form"))
+        await pilot.press("f4")
+        await until(pilot, lambda: "✓ finished" in status(app))
+        await pilot.press("q")
+
+    bench(story)
+    live.close()
+
+
+def test_an_unreadable_folder_is_told_not_thrown(bench, tmp_path):
+    run = RecordedRun(tmp_path).begin().grow(5)
+    run.run.layers_path.write_text('{"weights": [{"path": 1}]}')
+
+    async def story(app, pilot):
+        await until(pilot, lambda: "damaged" in status(app))
+
+    bench(story)
+    run.close()
+
+
+def test_norms_are_read_once_and_kept_small(tmp_path):
+    run = RecordedRun(tmp_path, layers=4, steps=10_000).begin()
+    reader = RunReader(run.run)
+    for _ in range(5):
+        run.grow(1000)
+        snapshot = reader.read()
+        names, steps, norms = run.run.group_norms()
+        assert list(snapshot.names) == names and len(snapshot.steps) <= MOST_ROWS + 1
+        assert snapshot.steps[-1] == steps[-1] == snapshot.step
+        np.testing.assert_allclose(snapshot.norms.max(axis=0), norms.max(axis=0))
+    run.close()
+
+
+@pytest.mark.parametrize("piece", (1, 7, 500, 5000))
+def test_norms_do_not_depend_on_how_they_arrive(piece):
+    numbers = np.random.default_rng(0)
+    values, steps = numbers.random((9001, 3)), np.arange(1, 9002)
+    norms = Norms()
+    for start in range(0, len(steps), piece):
+        norms.add(steps[start : start + piece], values[start : start + piece])
+    shown_steps, shown = norms.rows()
+    assert norms.read == 9001 and shown_steps[-1] == 9001 and len(shown) == len(shown_steps) <= MOST_ROWS + 1
+    edges = np.concatenate([[0], shown_steps])
+    for row, (first, last) in enumerate(itertools.pairwise(edges)):
+        np.testing.assert_array_equal(shown[row], values[first:last].max(axis=0))
+
+
+def test_long_curves_keep_their_spikes(tmp_path):
+    run = RecordedRun(tmp_path, layers=1, steps=20).begin().grow(2)
+    curve = np.tile(run.run.curve(), 50_000)
+    curve["step"] = np.arange(len(curve))
+    curve["loss"][31_337] = 99.0
+    kept = thinned(curve)
+    assert len(kept) <= 4200 and kept["loss"].max() == 99.0 and (np.diff(kept["step"].astype(int)) > 0).all()
+    run.close()
+
+
+def test_log_lines_are_plain():
+    assert plain_line(b"\x1b[1;31mred\x1b[0m\ttext\r") == "red    text"
+    assert plain_line(b"10 %\r50 %\r100 %") == "100 %"
+    assert plain_line(b"\x1b]0;title\x07x\x08\xff") == "x\ufffd"

@@ -1,0 +1,88 @@
+"""The picture of a plan: every architecture, every skip, every width."""
+
+import pytest
+from reskeras_tui.plan_drawing import draw_plan, line_text, plain_glyphs
+from textual.widgets import Button, Label, Select
+from watching import text_of, until
+
+from reskeras.catalogue import ARCHITECTURES, plan
+from reskeras.options import describe
+from reskeras.plan import Skip
+
+CHOICES = [
+    (name, skip)
+    for name, entry in ARCHITECTURES.items()
+    for option in describe(entry.options)
+    if option.name == "skip"
+    for skip in option.choices
+]
+SHAPES = {"image": (8, 8, 1), "sequence": (12, 5), "vector": (6,)}
+
+
+def drawing(name, width, **options):
+    entry = ARCHITECTURES[name]
+    network = plan(name, SHAPES[entry.inputs[0]], 10, **options)
+    return network, [line_text(line) for line in draw_plan(network, width)]
+
+
+@pytest.mark.parametrize("width", (44, 48, 78, 110))
+@pytest.mark.parametrize(("name", "skip"), CHOICES)
+def test_formula_shapes_and_parameters_are_drawn(name, skip, width):
+    network, lines = drawing(name, width, skip=skip)
+    text = "\n".join(lines)
+    assert "y = " + Skip(skip).text() in text
+    assert max(map(len, lines)) <= width
+    for _, shape in network.shapes()[:-1]:
+        if list(network.shapes()).count(shape) == 1:
+            assert "x".join(map(str, shape)) in text
+    for step in (*network.stem, *network.head):
+        assert step.text() in text
+    counted = sum(
+        int(word.replace(",", ""))
+        for line in lines
+        for word, following in zip(line.split(), line.split()[1:], strict=False)
+        if following.startswith("parameter")
+    )
+    stem = network.parameters() - counted
+    assert 0 <= stem < network.parameters()
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_equal_blocks_are_drawn_once(name):
+    entry = ARCHITECTURES[name]
+    deepest = entry.options().depths()[-1]
+    _, shallow = drawing(name, 80)
+    _, deep = drawing(name, 80, depth=deepest)
+    assert len(deep) <= len(shallow) + 4
+    assert any(" × " in line for line in deep)
+
+
+def test_a_skip_that_changes_shape_shows_how():
+    for width in (44, 110):
+        network, lines = drawing("resnet", width)
+        steps = [step.text() for _, block in network.blocks() for step in block.skip.path]
+        assert steps and all(any(step in line for line in lines) for step in steps)
+
+
+def test_the_picture_can_be_drawn_in_ascii():
+    for name, skip in CHOICES:
+        _, lines = drawing(name, 60, skip=skip)
+        assert all(plain_glyphs(line).isascii() for line in lines)
+
+
+def test_the_screen_shows_every_skip_of_every_architecture(bench):
+    async def story(app, pilot):
+        form = app.screen.query_one("#form")
+        for name, skip in CHOICES:
+            app.screen.query_one("#architecture", Select).value = name
+            await until(pilot, lambda name=name: form.architecture == name)
+            app.screen.query_one("#option-skip", Select).value = skip
+            network = plan(name, (8, 8, 1), 10, skip=skip)
+            title = app.screen.query_one("#plan-title", Label)
+            wanted = f"{network.parameters():,} parameters"
+            await until(pilot, lambda wanted=wanted, title=title: wanted in str(title.content), wanted)
+            formula = "y = " + Skip(skip).text()
+            await until(pilot, lambda formula=formula: formula in text_of(app), formula)
+            assert not app.screen.query_one("#start", Button).disabled
+
+    bench(story, size=(160, 48))

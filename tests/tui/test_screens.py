@@ -1,0 +1,134 @@
+"""Every screen at every size, by keyboard alone, and what happens when a run cannot start."""
+
+import pytest
+from recorded import RecordedRun
+from reskeras_tui.screens.live import LiveScreen
+from textual.widgets import Button
+from watching import text_of, until, words_of
+
+from reskeras.runs import launch, liveness
+
+SIZES = ((80, 24), (100, 30), (160, 48))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_form_and_plan_are_within_reach(bench, size):
+    async def story(app, pilot):
+        text = text_of(app)
+        assert "architecture" in text and "Start" in text and "Quit" in text
+        if size[0] < 100:
+            assert "y = x + f" not in text
+            await pilot.press("f2")
+            await until(pilot, lambda: "y = x + f" in text_of(app))
+            assert "reskeras train" in text_of(app)
+            await pilot.press("f2")
+            await until(pilot, lambda: "architecture" in text_of(app))
+        else:
+            assert "y = x + f" in text and "reskeras train" in text
+        visited = {widget.id for widget in app.screen.focus_chain}
+        wanted = {field.control.id for field in app.screen.query_one("#form").fields()}
+        assert wanted | {"start"} <= visited
+
+    bench(story, size=size)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_live_screen_holds_what_matters(bench, tmp_path, size):
+    run = RecordedRun(tmp_path, layers=40).begin().grow(100)
+
+    async def story(app, pilot):
+        await until(pilot, lambda: "step 100 of 200" in text_of(app))
+        text = text_of(app)
+        for part in (
+            "● running",
+            run.run.name,
+            "jax on cpu:0",
+            "parameters",
+            "steps/s",
+            "left",
+            "loss",
+            "accuracy",
+        ):
+            assert part in text, part
+        for key in ("Stop", "Layers/blocks", "Log", "Design", "Runs", "Help", "Quit"):
+            assert key in text.splitlines()[-1], key
+        assert app.screen.query_one("#heatmap").size.height >= 6
+        assert app.screen.query_one("#loss").size.height >= 5
+        await pilot.press("l", "b", "l")
+
+    bench(story, size=size)
+    run.close()
+
+
+def test_any_size_at_any_time(bench, tmp_path):
+    run = RecordedRun(tmp_path).begin().grow(50)
+
+    async def story(app, pilot):
+        for key in ("", "d", "f2", "f3", "question_mark"):
+            if key:
+                await pilot.press(key)
+            for size in ((40, 10), (160, 48), (1, 1), (80, 24)):
+                await pilot.resize_terminal(*size)
+                await pilot.pause()
+
+    bench(story)
+    run.close()
+
+
+def test_start_makes_a_folder_and_opens_the_run(bench, tmp_path, monkeypatch):
+    held = []
+
+    def start(run):
+        held.append(liveness.hold(run.lock_path))
+        return 1
+
+    monkeypatch.setattr(launch, "start", start)
+
+    async def story(app, pilot):
+        await until(pilot, lambda: not app.screen.query_one("#start", Button).disabled)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: isinstance(app.screen, LiveScreen), "the live screen")
+        (folder,) = tmp_path.iterdir()
+        assert app.screen.run.folder == folder and (folder / "settings.json").is_file()
+        await until(pilot, lambda: "starting the worker" in text_of(app))
+
+    bench(story)
+    assert len(held) == 1
+
+
+def test_a_worker_that_cannot_start_leaves_no_folder(bench, tmp_path, monkeypatch):
+    def start(run):
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(launch, "start", start)
+
+    async def story(app, pilot):
+        await pilot.press("f5")
+        await until(pilot, lambda: "cannot be started" in words_of(app, "#start-message"))
+        assert not list(tmp_path.iterdir())
+        assert not app.screen.query_one("#start", Button).disabled
+
+    bench(story)
+
+
+def test_an_unwritable_folder_is_told(bench, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+
+    async def story(app, pilot):
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "No run can be made" in words_of(app, "#start-message"))
+        assert "--runs" in words_of(app, "#start-message")
+
+    bench(story, runs=tmp_path / "file" / "runs")
+
+
+def test_an_empty_folder_of_runs_says_what_to_do(bench):
+    async def story(app, pilot):
+        await pilot.press("f3")
+        await until(pilot, lambda: "No run yet" in text_of(app))
+        await pilot.press("d")
+        await until(pilot, lambda: app.screen.query("#form"))
+        await pilot.press("f4")
+        assert app.screen.query("#form")
+
+    bench(story)

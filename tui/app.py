@@ -1,0 +1,266 @@
+"""The application: its screens, the run it follows, and the command that opens it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import ClassVar
+
+import click
+from textual import work
+from textual.app import App
+from textual.binding import Binding
+from textual.worker import Worker, get_current_worker
+
+from reskeras.request import Request
+from reskeras.runs import RUNS_FOLDER, Run, RunError, control, create, find, launch, list_runs
+
+from .follow import RunReader
+from .messages import LiveRunFound, RunRead, RunsListed, RunStarted, StartFailed
+from .run_list import RunList
+from .screens.design import DesignScreen
+from .screens.help import HelpScreen
+from .screens.live import LiveScreen
+from .screens.runs import RunsScreen
+from .theme import DARK
+
+FOCUSED_SECONDS, BLURRED_SECONDS = 0.25, 1.0
+"""Between two readings of a run, while the terminal has the focus and while it has not."""
+
+LIST_SECONDS = 1.0
+"""Between two readings of the list of runs."""
+
+BUSIEST = 0.15
+"""A reading that takes a larger part of its period makes the period longer."""
+
+
+class ReskerasApp(App[None]):
+    """Design, start and watch runs.
+
+    Args:
+        runs: the folder of runs.
+    """
+
+    TITLE = "reskeras"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    # Without priority, so that a screen's own entry for the same key is the one in the footer.
+    BINDINGS: ClassVar = [Binding("ctrl+q", "quit", "Quit", show=False)]
+    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (100, "-wide"), (130, "-broad")]
+    VERTICAL_BREAKPOINTS: ClassVar = [(0, "-low"), (36, "-tall")]
+
+    def __init__(self, runs: Path = RUNS_FOLDER) -> None:
+        super().__init__()
+        self.runs = Path(runs)
+        self._reader: RunReader | None = None
+        self._following: Worker | None = None
+        self._wake = threading.Event()
+        self._leaving = threading.Event()
+
+    def get_default_screen(self) -> DesignScreen:
+        return DesignScreen()
+
+    def on_mount(self) -> None:
+        self.register_theme(DARK)
+        self.theme = DARK.name
+        self._end_on_signals()
+        self.find_live_run()
+
+    def on_unmount(self) -> None:
+        self._leaving.set()
+        self._wake.set()
+
+    def _end_on_signals(self) -> None:
+        """Leave in good order when asked to by signal, so that the terminal is left as it was found."""
+        for name in (signal.SIGTERM, signal.SIGHUP):
+            try:
+                asyncio.get_running_loop().add_signal_handler(name, self.exit)
+            except (NotImplementedError, RuntimeError, ValueError):
+                # Signals reach the main thread only; an application in another thread is not ended by them.
+                return
+        # Without SIGHUP (nohup, a dead parent) a closed terminal would leave the program reading in vain.
+        if sys.__stdin__ is not None and sys.__stdin__.isatty():
+            self.set_interval(2, self._end_without_terminal)
+
+    def _end_without_terminal(self) -> None:
+        if not os.isatty(sys.__stdin__.fileno()):
+            self.exit()
+
+    # Which screen is shown
+
+    def action_show_design(self) -> None:
+        """Go to the form of a new run."""
+        self._above_design(None)
+
+    def action_show_runs(self) -> None:
+        """Go to the list of runs."""
+        if not isinstance(self.screen, RunsScreen):
+            self._above_design(RunsScreen())
+
+    def action_show_live(self) -> None:
+        """Go to the run that was watched last, else to the newest."""
+        if isinstance(self.screen, LiveScreen):
+            return
+        run = self._reader.run if self._reader else next(iter(list_runs(self.runs)), None)
+        if run is None:
+            self.notify("There is no run yet: start one.", timeout=4)
+        else:
+            self.show_run(run)
+
+    async def action_quit(self) -> None:
+        """Leave; runs that are being trained go on."""
+        self.exit()
+
+    def action_show_help(self) -> None:
+        """Explain this screen."""
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self.screen))
+
+    def _above_design(self, screen: RunsScreen | LiveScreen | None) -> None:
+        """Show a screen over the design screen, in place of what was over it."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        if not isinstance(screen, LiveScreen) and self._following is not None:
+            self._following.cancel()
+        if screen is not None:
+            self.push_screen(screen)
+
+    def show_run(self, run: Run) -> None:
+        """Watch a run."""
+        self._above_design(LiveScreen(run))
+        self.follow(run)
+
+    def open_run(self, name: str) -> None:
+        """Watch the run of this name."""
+        try:
+            self.show_run(find(name, self.runs))
+        except RunError as error:
+            self.notify(str(error), severity="error", timeout=8)
+
+    # Following a run
+
+    def follow(self, run: Run, by: str = "layer") -> None:
+        """Read a run again and again until it ends.
+
+        Args:
+            run: the run.
+            by: what a row of its heat map is, `"layer"` or `"block"`.
+        """
+        if self._reader is None or self._reader.run.folder != run.folder:
+            self._reader = RunReader(run)
+        self._reader.by = by
+        self._wake.set()
+        self._following = self._follow(self._reader)
+
+    @work(thread=True, group="follow", exclusive=True, exit_on_error=False)
+    def _follow(self, reader: RunReader) -> None:
+        worker = get_current_worker()
+        while not (worker.is_cancelled or self._leaving.is_set()):
+            began = time.monotonic()
+            snapshot = reader.read()
+            self.post_message(RunRead(snapshot))
+            if not snapshot.is_live:
+                return
+            period = FOCUSED_SECONDS if self.app_focus else BLURRED_SECONDS
+            self._wake.wait(max(period, (time.monotonic() - began) / BUSIEST))
+            self._wake.clear()
+
+    def on_run_read(self, message: RunRead) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, LiveScreen) and screen.run.folder == message.snapshot.run.folder:
+                screen.show(message.snapshot)
+
+    # Starting and stopping
+
+    @work(thread=True, group="start", exit_on_error=False)
+    def start_run(self, request: Request) -> None:
+        """Make a run's folder and start its worker; a folder without a worker is not left behind."""
+        try:
+            run = create(request.settings, self.runs)
+        except RunError as error:
+            self.post_message(StartFailed(str(error)))
+            return
+        try:
+            launch.start(run)
+        except (OSError, RuntimeError) as error:
+            shutil.rmtree(run.folder, ignore_errors=True)
+            self.post_message(StartFailed(f"The worker cannot be started: {error}"))
+            return
+        self.post_message(RunStarted(run))
+
+    def on_run_started(self, message: RunStarted) -> None:
+        self.show_run(message.run)
+
+    def on_start_failed(self, message: StartFailed) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, DesignScreen):
+                screen.show_failure(message.reason)
+
+    def stop_run(self, run: Run) -> None:
+        """Leave a stop command for a run's worker."""
+        try:
+            control.send(run.commands_path, "stop")
+        except OSError as error:
+            text = f"The stop command cannot be written to {run.commands_path}: {error.strerror}."
+            self.notify(text, severity="error", timeout=8)
+        self._wake.set()
+
+    # All runs
+
+    @work(thread=True, group="find", exit_on_error=False)
+    def find_live_run(self) -> None:
+        """Look for a run that is being trained; the newest is opened."""
+        live = next((run for run in list_runs(self.runs) if run.is_live()), None)
+        if live is not None:
+            self.post_message(LiveRunFound(live))
+
+    def on_live_run_found(self, message: LiveRunFound) -> None:
+        if len(self.screen_stack) == 1:
+            self.show_run(message.run)
+
+    @work(thread=True, group="list", exclusive=True, exit_on_error=False)
+    def list_runs(self) -> None:
+        """Read all runs again and again while their list is shown."""
+        worker, listed = get_current_worker(), RunList(self.runs)
+        while not (worker.is_cancelled or self._leaving.is_set()):
+            screen = self.screen
+            if isinstance(screen, RunsScreen):
+                screen.post_message(RunsListed(listed.read()))
+            elif not any(isinstance(one, RunsScreen) for one in self.screen_stack):
+                return
+            self._leaving.wait(LIST_SECONDS)
+
+
+EPILOG = """
+\b
+Examples:
+  reskeras-tui                    design a run, or watch the one that is live
+  reskeras-tui --runs ~/results   keep and find runs in another folder
+"""
+
+
+@click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=RUNS_FOLDER,
+    show_default=True,
+    help="The folder of runs.",
+)
+@click.version_option(package_name="reskeras", prog_name="reskeras-tui")
+def main(runs: Path) -> None:
+    """Design networks, start their training and watch every layer's gradient, in the terminal.
+
+    A run that is live is opened at once. Closing the program never ends a run.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError(
+            "reskeras-tui draws on a terminal, and there is none. To train without one: reskeras train"
+        )
+    ReskerasApp(runs).run()

@@ -1,0 +1,285 @@
+"""Reads a run's folder bit by bit while it grows: each reading goes on where the last one stopped."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from reskeras.runs import Run, RunError
+from reskeras.runs.series import CURVE, read_rows
+
+from .words import LIVE_STATES
+
+MOST_ROWS = 2000
+"""Rows of gradient norms kept for the heat map; above it neighbours are joined, largest value first."""
+
+MOST_POINTS = 4000
+"""Points of a curve handed to a plot; above it each stretch keeps its lowest and its highest."""
+
+LOG_LINES = 1000
+"""Lines of the log kept."""
+
+LOG_TAIL_BYTES = 256 * 1024
+"""A log that is longer when it is first read is read from so far before its end."""
+
+SPEED_SECONDS = 10.0
+"""The speed is that of the last so many seconds."""
+
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Results of the epochs so far: the step at the end of each, loss and accuracy on validation samples."""
+
+    step: np.ndarray
+    loss: np.ndarray
+    accuracy: np.ndarray
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a run's folder holds at one moment.
+
+    Attributes:
+        run: the run.
+        state: one of `words.STATES`.
+        events: kind of event -> the last such event.
+        curve: the training curve, with the fields of `series.CURVE`.
+        validation: results of the epochs.
+        by: what a row of the heat map is: `"layer"` or `"block"`.
+        names: the rows, shallow first.
+        steps, norms: gradient norms, (T,) and (T, names).
+        log: the last lines of the log, and how many there were before them.
+        trouble: why the folder cannot be read as a whole, or nothing.
+    """
+
+    run: Run
+    state: str
+    events: dict[str, dict[str, Any]]
+    curve: np.ndarray
+    validation: Validation
+    by: str
+    names: tuple[str, ...]
+    steps: np.ndarray
+    norms: np.ndarray
+    log: tuple[str, ...] = ()
+    log_before: int = 0
+    trouble: str = ""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a worker is at the run."""
+        return self.state in LIVE_STATES
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether a stop waits to be taken up by the worker."""
+        return self.state == "stopping" and "stopping" not in self.events
+
+    def fact(self, name: str) -> Any:
+        """Return the newest fact of this name in any event, or None."""
+        found = [event for event in self.events.values() if event.get(name) is not None]
+        return max(found, key=lambda event: event.get("time", 0))[name] if found else None
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        last_curve = int(self.curve["step"][-1]) if len(self.curve) else 0
+        return max(last_curve, int(self.steps[-1]) if len(self.steps) else 0)
+
+    @property
+    def speed(self) -> float | None:
+        """Steps in a second, of late; None before two points of the curve."""
+        if len(self.curve) < 2:
+            return None
+        seconds, steps = self.curve["seconds"], self.curve["step"]
+        first = min(int(np.searchsorted(seconds, seconds[-1] - SPEED_SECONDS)), len(seconds) - 2)
+        passed = float(seconds[-1] - seconds[first])
+        return (int(steps[-1]) - int(steps[first])) / passed if passed > 0 else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the rest will take at this speed."""
+        total = self.fact("steps")
+        return max(int(total) - self.step, 0) / self.speed if total and self.speed else None
+
+
+@dataclass
+class Norms:
+    """Gradient norms of a growing run in at most `MOST_ROWS` rows: the largest of 1, 2, 4 ... steps each."""
+
+    read: int = 0
+    width: int = 1
+    steps: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    values: np.ndarray | None = None
+    rest_steps: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    rest_values: np.ndarray | None = None
+
+    def add(self, steps: np.ndarray, values: np.ndarray) -> None:
+        """Append newly read rows: steps (T,), and values (T, names)."""
+        self.read += len(steps)
+        if self.values is None:
+            self.values = self.rest_values = np.empty((0, values.shape[1]))
+        steps, values = np.concatenate([self.rest_steps, steps]), np.concatenate([self.rest_values, values])
+        while len(self.steps) + len(steps) // self.width >= MOST_ROWS:
+            self._join_pairs()
+        whole = len(steps) // self.width * self.width
+        self.steps = np.concatenate([self.steps, steps[self.width - 1 : whole : self.width]])
+        self.values = np.concatenate([self.values, largest(values[:whole], self.width)])
+        self.rest_steps, self.rest_values = steps[whole:], values[whole:]
+
+    def _join_pairs(self) -> None:
+        # An odd last row stays as it is: it stands for fewer steps than the others, and nothing is lost.
+        self.width *= 2
+        pairs = len(self.steps) // 2 * 2
+        odd = slice(pairs, None)
+        self.steps = np.concatenate([self.steps[1:pairs:2], self.steps[odd]])
+        self.values = np.concatenate([largest(self.values[:pairs], 2), self.values[odd]])
+
+    def rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return steps and values, the last row of as many steps as there are."""
+        if self.values is None or not len(self.rest_steps):
+            return self.steps, np.empty((0, 0)) if self.values is None else self.values
+        rest = self.rest_values.max(axis=0, keepdims=True)
+        return np.append(self.steps, self.rest_steps[-1]), np.concatenate([self.values, rest])
+
+
+def largest(values: np.ndarray, width: int) -> np.ndarray:
+    """Return the largest of each `width` rows that follow one another; not-a-number wins over any number."""
+    if width == 1 or not len(values):
+        return values
+    return np.maximum.reduceat(values, np.arange(0, len(values), width), axis=0)
+
+
+class RunReader:
+    """Reads one run; can be asked from any thread, one at a time.
+
+    Args:
+        run: the run to read.
+        by: what a row of the heat map is: `"layer"` or `"block"`; may be changed between readings.
+    """
+
+    def __init__(self, run: Run, by: str = "layer") -> None:
+        self.run, self.by = run, by
+        self._lock = threading.Lock()
+        self._norms = {"layer": Norms(), "block": Norms()}
+        self._norms_size = {"layer": -1, "block": -1}
+        self._names: dict[str, tuple[str, ...]] = {}
+        self._log: deque[str] = deque(maxlen=LOG_LINES)
+        self._log_seen, self._log_offset, self._log_torn = 0, -1, b""
+        self._events: list[dict[str, Any]] = []
+        self._events_size = -1
+
+    def read(self) -> Snapshot:
+        """Return what the folder holds now; what cannot be read is said in the snapshot's `trouble`."""
+        with self._lock:
+            trouble, by = "", self.by
+            # The state comes first: what is read after it belongs to it at least.
+            state = self.run.state()
+            self._read_events()
+            try:
+                self._read_norms(by)
+            except (RunError, OSError, ValueError) as error:
+                trouble = str(error)
+            self._read_log()
+            steps, norms = self._norms[by].rows()
+            return Snapshot(
+                run=self.run,
+                state=state,
+                events={event["event"]: event for event in self._events},
+                curve=self._read_curve(),
+                validation=validation(self._events),
+                by=by,
+                names=self._names.get(by, ()),
+                steps=steps,
+                norms=norms,
+                log=tuple(self._log),
+                log_before=self._log_seen - len(self._log),
+                trouble=trouble,
+            )
+
+    def _read_events(self) -> None:
+        size = _size(self.run.events_path)
+        if size != self._events_size:
+            self._events, self._events_size = self.run.events(), size
+
+    def _read_norms(self, by: str) -> None:
+        size = _size(self.run.gradients_path)
+        if self._names.get(by) and size == self._norms_size[by]:
+            return
+        self._norms_size[by] = size
+        kept = self._norms[by]
+        names, steps, norms = self.run.group_norms(by, start=kept.read)
+        self._names[by] = tuple(names)
+        if len(steps):
+            kept.add(steps, norms)
+
+    def _read_curve(self) -> np.ndarray:
+        try:
+            return thinned(read_rows(self.run.curve_path, CURVE))
+        except (OSError, ValueError):
+            return np.empty(0, CURVE)
+
+    def _read_log(self) -> None:
+        """Take up what the log gained; a last line without its end waits for the rest."""
+        size = _size(self.run.log_path)
+        if self._log_offset < 0:
+            self._log_offset = max(size - LOG_TAIL_BYTES, 0)
+        if size <= self._log_offset:
+            return
+        try:
+            with open(self.run.log_path, "rb") as file:
+                file.seek(self._log_offset)
+                content = file.read(LOG_TAIL_BYTES)
+        except OSError:
+            return
+        self._log_offset += len(content)
+        *whole, self._log_torn = (self._log_torn + content).split(b"\n")
+        self._log.extend(plain_line(line) for line in whole)
+        self._log_seen += len(whole)
+
+
+def plain_line(line: bytes) -> str:
+    """Return a line of a log as a person saw it in the end, without escape sequences and overwritten text."""
+    text = _ESCAPES.sub("", line.decode("utf-8", "replace"))
+    return _CONTROL.sub("", text.rstrip("\r").rsplit("\r", 1)[-1].replace("\t", "    "))
+
+
+def validation(events: list[dict[str, Any]]) -> Validation:
+    """Return the results of the epochs that were validated."""
+    epochs = [event for event in events if event["event"] == "epoch" and event.get("validation_loss") is not None]
+    columns = [
+        np.array([_number(event.get(name)) for event in epochs], float)
+        for name in ("step", "validation_loss", "validation_accuracy")
+    ]
+    return Validation(*columns)
+
+
+def thinned(curve: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
+    """Return about `most` points of a curve at most: those of lowest and of highest loss in each stretch."""
+    if len(curve) <= most:
+        return np.array(curve)
+    width = -(-2 * len(curve) // most)
+    whole = len(curve) // width * width
+    loss = np.nan_to_num(curve["loss"][:whole].reshape(-1, width), nan=np.inf)
+    starts = np.arange(0, whole, width)
+    kept = np.concatenate([starts + loss.argmin(1), starts + loss.argmax(1), np.arange(whole, len(curve))])
+    return np.array(curve[np.unique(kept)])
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) else float("nan")
+
+
+def _size(path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -1,0 +1,84 @@
+"""What the parts of the terminal UI tell one another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from textual.message import Message
+
+if TYPE_CHECKING:
+    from reskeras.request import Request
+    from reskeras.runs import Run
+
+    from .follow import Snapshot
+
+
+class RunRead(Message):
+    """A run's folder was read anew; a newer reading of the same run replaces one that still waits.
+
+    Args:
+        snapshot: what the folder holds.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        super().__init__()
+        self.snapshot = snapshot
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, RunRead) and message.snapshot.run.folder == self.snapshot.run.folder
+
+
+class RequestChecked(Message):
+    """The values of the form were checked.
+
+    Args:
+        values: the form's values that were checked, so that a late answer can be told from a current one.
+        request: the settings and the plan, or None where something is wrong.
+        problems: option name -> sentence.
+    """
+
+    def __init__(self, values: Any, request: Request | None, problems: dict[str, str]) -> None:
+        super().__init__()
+        self.values, self.request, self.problems = values, request, problems
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, RequestChecked)
+
+
+class RunStarted(Message):
+    """A worker was started for a run."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self.run = run
+
+
+class StartFailed(Message):
+    """No run could be started; `reason` says why and what to do."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
+
+
+class LiveRunFound(Message):
+    """A run is being trained while the UI opens."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self.run = run
+
+
+class RunsListed(Message):
+    """The folder of runs was read anew.
+
+    Args:
+        rows: one record a run, as `Run.summary` gives it, live runs first.
+    """
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, RunsListed)

@@ -1,0 +1,184 @@
+"""The screen on which a run is designed: a form, the plan beside it, and the command that does the same."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import Button, Footer, Label, Static
+
+from reskeras.options import OptionError
+from reskeras.request import Request, check_request
+
+from ..command_line import command_line
+from ..messages import RequestChecked
+from ..widgets.form import DesignForm, FormValues, help_text
+from ..widgets.plan_view import PlanView
+from ..widgets.top_bar import TopBar
+from ..words import count
+
+SETTLE_SECONDS = 0.12
+"""The form is checked when nobody has changed it for so long."""
+
+
+def checked(values: FormValues) -> tuple[Request | None, dict[str, str]]:
+    """Return the request that a form's values make, or None with what is wrong."""
+    try:
+        return check_request(*values), {}
+    except OptionError as error:
+        return None, error.problems
+
+
+class DesignScreen(Screen):
+    """Choose everything about a run, see its network, and start it."""
+
+    BINDINGS: ClassVar = [
+        Binding("ctrl+s", "start", "Start"),
+        Binding("f5", "start", "Start", show=False),
+        Binding("f2", "toggle_plan", "Plan/options"),
+        Binding("ctrl+y", "copy_command", "Copy command"),
+        Binding("f3", "app.show_runs", "Runs"),
+        Binding("f4", "app.show_live", "Live"),
+        Binding("f1", "app.show_help", "Help"),
+        Binding("ctrl+q", "app.quit", "Quit"),
+    ]
+    AUTO_FOCUS = "#architecture"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._settling: Timer | None = None
+        self._request: Request | None = None
+        self._problems: dict[str, str] = {}
+        self._narrow = False
+
+    def compose(self) -> ComposeResult:
+        yield TopBar("design", f"runs in {self.app.runs}")
+        with Horizontal(id="design-body"):
+            with Vertical(id="design-left"):
+                yield DesignForm(id="form")
+                yield Label("", id="field-help", markup=False)
+                with Horizontal(id="start-row"):
+                    yield Button("Start", id="start", variant="primary", compact=True)
+                    yield Label("", id="start-message", markup=False)
+            with Vertical(id="design-right"):
+                with Horizontal(id="plan-heading"):
+                    yield Label("", id="plan-title", markup=False)
+                    yield Label("", id="plan-note", markup=False)
+                yield PlanView(id="plan")
+                yield Static("", id="command", markup=False)
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.check_now()
+
+    @property
+    def form(self) -> DesignForm:
+        """The form on this screen."""
+        return self.query_one(DesignForm)
+
+    # Checking
+
+    @on(DesignForm.Edited)
+    def _settle(self) -> None:
+        if self._settling is not None:
+            self._settling.stop()
+        self._settling = self.set_timer(SETTLE_SECONDS, self._check_values)
+
+    def _check_values(self) -> None:
+        self._check_in_thread(self.form.values())
+
+    @work(thread=True, group="check", exclusive=True, exit_on_error=False)
+    def _check_in_thread(self, values: FormValues) -> None:
+        # A typed path may lead to a slow disk.
+        self.post_message(RequestChecked(values, *checked(values)))
+
+    def check_now(self) -> Request | None:
+        """Check the form at once and return the request, or None where something is wrong."""
+        values = self.form.values()
+        self._show_checked(*checked(values))
+        return self._request
+
+    def on_request_checked(self, message: RequestChecked) -> None:
+        if message.values == self.form.values():
+            self._show_checked(message.request, message.problems)
+
+    def _show_checked(self, request: Request | None, problems: dict[str, str]) -> None:
+        self._request, self._problems = request, problems
+        homeless = self.form.show_problems(problems)
+        self.query_one("#design-right").set_class(request is None, "-stale")
+        self.query_one("#plan-note", Label).update("" if request else "out of date")
+        self.query_one("#start", Button).disabled = request is None
+        if request is None:
+            self._say_problems(problems, homeless)
+            return
+        plan = request.plan
+        self.query_one("#plan-title", Label).update(f"{plan.name}   {count(plan.parameters(), 'parameter')}")
+        self.query_one(PlanView).show(plan)
+        self.query_one("#command", Static).update("$ " + command_line(request.settings, self.app.runs))
+        self._say("✓ ready", "")
+
+    def _say_problems(self, problems: dict[str, str], homeless: list[str]) -> None:
+        named = ", ".join(name.replace("_", " ") for name in problems)
+        self._say(" ".join(homeless) or f"✗ cannot start yet: see {named}", "-problem")
+
+    def _say(self, text: str, style: str) -> None:
+        label = self.query_one("#start-message", Label)
+        label.update(text)
+        label.set_class(style == "-problem", "-problem")
+
+    # What the keys do
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        # With room for both there is nothing to toggle.
+        return self.has_class("-narrow") if action == "toggle_plan" else True
+
+    def on_resize(self) -> None:
+        # The footer is made anew with its bindings, and that resizes it: only a real change may do so.
+        if self._narrow != self.has_class("-narrow"):
+            self._narrow = self.has_class("-narrow")
+            self.refresh_bindings()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        field = self.form.field_of(event.widget)
+        if field is not None:
+            self.query_one("#field-help", Label).update(help_text(field.option))
+
+    def action_toggle_plan(self) -> None:
+        """Show the plan in place of the form, or the form again."""
+        self.toggle_class("-plan")
+        if self.has_class("-plan"):
+            self.query_one(PlanView).focus()
+        else:
+            self.form.fields()[0].control.focus()
+
+    def action_copy_command(self) -> None:
+        """Hand the command to the terminal's clipboard."""
+        if request := self.check_now():
+            self.app.copy_to_clipboard(command_line(request.settings, self.app.runs))
+            self.notify("The command is in the clipboard, if this terminal has one.", timeout=3)
+
+    @on(Button.Pressed, "#start")
+    def action_start(self) -> None:
+        """Start the run, or go to what is in the way."""
+        request = self.check_now()
+        if request is None:
+            self.remove_class("-plan")
+            self.form.focus_problem()
+            return
+        self.query_one("#start", Button).disabled = True
+        self._say("starting the worker", "")
+        self.app.start_run(request)
+
+    def show_failure(self, reason: str) -> None:
+        """Say why nothing was started."""
+        self.query_one("#start", Button).disabled = False
+        self._say(f"✗ {reason}", "-problem")
+
+    def on_screen_resume(self) -> None:
+        if self.is_mounted and self.query("#start"):
+            self.check_now()

@@ -1,0 +1,83 @@
+"""The help: the keys of the screen below, and what the symbols mean."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Footer, Static
+
+from .. import words
+
+FORM_KEYS = (
+    ("up, down, tab", "the field before, the field after"),
+    ("left, right", "the neighbouring value of a list; inside a text, the cursor"),
+    ("enter, space", "open a list, turn a switch; after a text, the next field"),
+)
+
+
+class HelpScreen(ModalScreen[None]):
+    """Explain a screen.
+
+    Args:
+        screen: the screen to explain.
+    """
+
+    BINDINGS: ClassVar = [Binding("escape,question_mark,f1,q", "dismiss", "Close", key_display="escape")]
+
+    def __init__(self, screen: Screen) -> None:
+        super().__init__()
+        self._explained = screen
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(id="help"):
+            yield Static(Content("\n").join(self._lines()), id="help-text")
+        yield Footer(show_command_palette=False)
+
+    def _lines(self) -> list[Content]:
+        lines = [_heading("Keys")] + [_row(key, text) for key, text in self._keys()]
+        if self._explained.query("#form"):
+            lines += ["", _heading("In the form")] + [_row(key, text) for key, text in FORM_KEYS]
+        if self._explained.query("#heatmap"):
+            lines += ["", _heading("The map"), *map(Content, MAP_TEXT)]
+        lines += ["", _heading("States of a run")]
+        lines += [_row(f"{sign.symbol} {sign.word}", sign.meaning) for sign in words.STATES.values()]
+        lines += ["", Content("Closing this program never ends a run: open it again to see how it goes.")]
+        return [line if isinstance(line, Content) else Content(line) for line in lines]
+
+    def _keys(self) -> list[tuple[str, str]]:
+        shown: dict[str, list[str]] = {}
+        declared = [one for one in type(self._explained).BINDINGS if isinstance(one, Binding)]
+        for binding in Binding.make_bindings(declared):
+            name = binding.key_display or self.app.get_key_display(binding)
+            shown.setdefault(_meaning(self._explained, binding.action) or binding.description, []).append(name)
+        return [(", ".join(dict.fromkeys(names)), text) for text, names in shown.items()]
+
+    def on_mount(self) -> None:
+        self.query_one("#help").border_title = "Help"
+
+
+MAP_TEXT = (
+    "Each row is a layer or a block, the first at the top; time runs to the right. The",
+    "brighter a cell, the larger the norm of its gradient, on the logarithmic scale below",
+    "the map. Dark rows at the top: the gradient vanishes on its way to the first layers.",
+)
+
+
+def _meaning(screen: Screen, action: str) -> str:
+    """Return the first sentence about an action, as its method says it."""
+    owner = screen.app if action.startswith("app.") else screen
+    method = getattr(owner, "action_" + action.removeprefix("app.").split("(")[0], None)
+    return (method.__doc__ or "").strip().split("\n")[0].rstrip(".") if method else ""
+
+
+def _heading(text: str) -> Content:
+    return Content.assemble((text, "bold"))
+
+
+def _row(key: str, text: str) -> Content:
+    return Content.assemble((f"  {key:<18}", "bold"), text)

@@ -1,0 +1,137 @@
+"""The screen on which a run is watched: gradient norms layer by layer, curves, status, log."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import Footer, Label
+
+from reskeras.runs import Run
+
+from ..follow import Snapshot
+from ..plots.heatmap import HeatMap
+from ..plots.lines import LinePlot, Series
+from ..widgets.log_pane import LogPane
+from ..widgets.run_status import RunStatus
+from ..widgets.top_bar import TopBar
+
+TRAINING_STYLE, VALIDATION_STYLE = "$secondary", "$accent"
+"""The theme's colours of the two kinds of curve; marks for validation tell them apart by shape too."""
+
+LOG_HEIGHT = 40
+"""Lines of the terminal from which on the log is shown without being asked for."""
+
+
+class LiveScreen(Screen):
+    """Follow one run.
+
+    Args:
+        run: the run to show.
+    """
+
+    BINDINGS: ClassVar = [
+        Binding("s", "stop", "Stop"),
+        Binding("b", "toggle_rows", "Layers/blocks"),
+        Binding("l", "toggle_log", "Log"),
+        Binding("d,escape", "app.show_design", "Design", key_display="d"),
+        Binding("r", "app.show_runs", "Runs"),
+        Binding("f3", "app.show_runs", "Runs", show=False),
+        Binding("question_mark", "app.show_help", "Help", key_display="?"),
+        Binding("f1", "app.show_help", "Help", show=False),
+        Binding("q", "app.quit", "Quit"),
+    ]
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self.run = run
+        self.by = "layer"
+        self._names: tuple[str, ...] | None = None
+        self._state = ""
+
+        self._status = RunStatus(run.name, id="status")
+        self._rows_title = Label("", id="heatmap-title", markup=False)
+        self._heatmap = HeatMap(id="heatmap")
+        self._log_pane = LogPane(id="log")
+        self._plots = {
+            "loss": LinePlot(log_y=True, id="loss"),
+            "accuracy": LinePlot(y_range=(0.0, 1.0), id="accuracy"),
+        }
+
+    def compose(self) -> ComposeResult:
+        yield TopBar("live", str(self.run.folder.parent))
+        yield self._status
+        with Horizontal(id="live-body"):
+            with Vertical(id="gradients"):
+                yield self._rows_title
+                yield self._heatmap
+                yield self._log_pane
+            with Vertical(id="curves"):
+                yield from self._plots.values()
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self._title_rows()
+        self.set_class(self.app.size.height >= LOG_HEIGHT, "-log")
+
+    def _title_rows(self) -> None:
+        self._rows_title.update(f"gradient norm of each {self.by}, the first at the top")
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Show how the run stands."""
+        # The last reading may arrive while the screen is being taken down.
+        if not (self.is_mounted and self._status.is_attached):
+            return
+        self._status.show(snapshot)
+        if snapshot.by == self.by:
+            self._show_norms(snapshot)
+        self._show_curves(snapshot)
+        self._log_pane.show(snapshot)
+        if snapshot.state != self._state:
+            self._state = snapshot.state
+            if snapshot.state in ("failed", "crashed"):
+                self.add_class("-log")
+            self.refresh_bindings()
+
+    def _show_norms(self, snapshot: Snapshot) -> None:
+        if snapshot.names != self._names:
+            self._names = snapshot.names
+            self._heatmap.set_rows(list(snapshot.names))
+        if len(snapshot.steps):
+            self._heatmap.update_data(snapshot.steps, snapshot.norms)
+
+    def _show_curves(self, snapshot: Snapshot) -> None:
+        curve, validation = snapshot.curve, snapshot.validation
+        measured = {"loss": validation.loss, "accuracy": validation.accuracy}
+        for name, plot in self._plots.items():
+            series = [
+                Series(name, curve["step"], curve[name], TRAINING_STYLE),
+                Series("validation", validation.step, measured[name], VALIDATION_STYLE, marks=True),
+            ]
+            plot.set_series([one for one in series if len(one.x)])
+
+    # What the keys do
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        # None greys the key in the footer: there is nothing to stop.
+        if action == "stop" and self._state not in ("starting", "running"):
+            return None
+        return True
+
+    def action_stop(self) -> None:
+        """Ask the worker to end after the step at hand."""
+        self._state = "stopping"
+        self.app.stop_run(self.run)
+
+    def action_toggle_rows(self) -> None:
+        """Make a row of the map a layer or a whole block."""
+        self.by = "block" if self.by == "layer" else "layer"
+        self._title_rows()
+        self.app.follow(self.run, self.by)
+
+    def action_toggle_log(self) -> None:
+        """Show or hide the log."""
+        self.toggle_class("-log")

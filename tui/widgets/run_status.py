@@ -1,0 +1,195 @@
+"""The lines that say how a run stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar, NamedTuple
+
+from textual.content import Content
+from textual.widgets import Static
+
+from .. import words
+from ..follow import Snapshot
+
+GAP = "   "
+"""Between two facts on a line."""
+
+NARROWEST_BAR, WIDEST_BAR = 8, 40
+"""Cells of the progress bar."""
+
+
+class Fact(NamedTuple):
+    """A value with the word before it, the word after it, and the role that gives the value its style."""
+
+    before: str
+    value: str
+    after: str = ""
+    role: str = "value"
+
+    @property
+    def width(self) -> int:
+        """Cells that the fact takes."""
+        return len(self.before) + len(self.value) + len(self.after)
+
+
+class RunStatus(Static):
+    """State and name, progress, and results of a run; facts flow onto as many lines as the width asks for."""
+
+    ALLOW_SELECT = True
+    COMPONENT_CLASSES: ClassVar = {
+        "status--label",
+        "status--value",
+        "status--name",
+        "status--live",
+        "status--good",
+        "status--bad",
+        "status--done",
+        "status--todo",
+    }
+
+    def __init__(self, name: str, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._run_name = name
+        self._snapshot: Snapshot | None = None
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Show how the run stands."""
+        self._snapshot = snapshot
+        self._write()
+
+    def on_mount(self) -> None:
+        self._write()
+
+    def on_resize(self) -> None:
+        self._write()
+
+    def _write(self) -> None:
+        width = max(self.content_size.width, 20)
+        if self._snapshot is None:
+            self.update(Content.assemble(self._flow([Fact("", self._run_name, role="name")], width)))
+            return
+        lines = [
+            self._flow(_identity(self._snapshot), width),
+            self._progress(self._snapshot, width),
+            self._flow(_results(self._snapshot), width),
+        ]
+        if ending := _ending(self._snapshot):
+            lines.append(self._flow([ending], width))
+        self.update(Content("\n").join(lines))
+
+    def _styled(self, fact: Fact) -> Content:
+        label = self.get_visual_style("status--label")
+        return Content.assemble(
+            (fact.before, label),
+            (fact.value, self.get_visual_style(f"status--{fact.role}")),
+            (fact.after, label),
+        )
+
+    def _flow(self, facts: list[Fact], width: int) -> Content:
+        lines: list[list[Content]] = [[]]
+        used = 0
+        for fact in facts:
+            if lines[-1] and used + len(GAP) + fact.width > width:
+                lines.append([])
+                used = 0
+            used += fact.width + (len(GAP) if lines[-1] else 0)
+            lines[-1].append(self._styled(fact))
+        return Content("\n").join(Content(GAP).join(line) for line in lines)
+
+    def _progress(self, snapshot: Snapshot, width: int) -> Content:
+        facts = list(_progress_facts(snapshot))
+        total = snapshot.fact("steps")
+        taken = sum(fact.width + len(GAP) for fact in facts)
+        bar = min(WIDEST_BAR, width - taken)
+        flowed = self._flow(facts, width)
+        if not total or bar < NARROWEST_BAR:
+            return flowed
+        done = round(bar * min(snapshot.step / total, 1))
+        drawn = Content.assemble(
+            ("━" * done, self.get_visual_style("status--done")),
+            ("─" * (bar - done), self.get_visual_style("status--todo")),
+        )
+        return Content(GAP).join([drawn, flowed])
+
+
+def _identity(snapshot: Snapshot) -> list[Fact]:
+    sign = words.state_sign(snapshot.state)
+    word = "stop requested" if snapshot.stop_requested else sign.word
+    facts = [
+        Fact("", f"{sign.symbol} {word}", role=_state_role(snapshot.state)),
+        Fact("", snapshot.run.name, role="name"),
+    ]
+    if backend := snapshot.fact("backend"):
+        device = snapshot.fact("device")
+        facts.append(Fact("", f"{backend} on {device}" if device else str(backend)))
+    if parameters := snapshot.fact("parameters"):
+        facts.append(Fact("", f"{parameters:,}", " parameters"))
+    return facts
+
+
+def _state_role(state: str) -> str:
+    if state in ("failed", "crashed"):
+        return "bad"
+    return "good" if state == "finished" else "live"
+
+
+def _progress_facts(snapshot: Snapshot) -> Iterator[Fact]:
+    total, epochs = snapshot.fact("steps"), snapshot.fact("epochs")
+    if "training" not in snapshot.events:
+        yield Fact("", _preparation(snapshot), role="label")
+        return
+    yield Fact("step ", f"{snapshot.step:,}", f" of {total:,}" if total else "")
+    if epochs:
+        epoch = int(snapshot.curve["epoch"][-1]) if len(snapshot.curve) else 1
+        yield Fact("epoch ", f"{epoch:,}", f" of {epochs:,}")
+    if not snapshot.step and snapshot.is_live:
+        yield Fact("", "compiling the first step", role="label")
+    if snapshot.is_live and snapshot.speed and not (total and snapshot.step >= total):
+        yield Fact("", words.number(snapshot.speed, 3), " steps/s")
+    if snapshot.is_live and total and snapshot.step >= total:
+        yield Fact("", "testing and exporting", role="label")
+    elif snapshot.state == "running" and snapshot.seconds_left is not None:
+        yield Fact("", words.duration(snapshot.seconds_left), " left")
+    if not snapshot.is_live and len(snapshot.curve):
+        yield Fact("in ", words.duration(float(snapshot.curve["seconds"][-1])))
+
+
+def _preparation(snapshot: Snapshot) -> str:
+    if not snapshot.is_live:
+        return "ended before the first step"
+    if "built" in snapshot.events:
+        return "network built, preparing to train"
+    if starting := snapshot.events.get("starting"):
+        return f"loading {starting.get('backend', 'the backend')} and building the network"
+    return "starting the worker"
+
+
+def _results(snapshot: Snapshot) -> list[Fact]:
+    has_points = len(snapshot.curve) > 0
+    facts = [
+        Fact("loss ", words.number(float(snapshot.curve["loss"][-1]) if has_points else None)),
+        Fact("accuracy ", words.share(float(snapshot.curve["accuracy"][-1]) if has_points else None)),
+    ]
+    if len(snapshot.validation.step):
+        loss, accuracy = float(snapshot.validation.loss[-1]), float(snapshot.validation.accuracy[-1])
+        facts.append(Fact("validation ", f"{words.number(loss)}, {words.share(accuracy)}"))
+    if tested := snapshot.events.get("tested"):
+        facts.append(Fact("test accuracy ", words.share(tested.get("test_accuracy")), role="good"))
+    return facts
+
+
+def _ending(snapshot: Snapshot) -> Fact | None:
+    if snapshot.trouble:
+        return Fact("", f"✗ {snapshot.trouble}", role="bad")
+    if snapshot.state == "crashed":
+        text = (
+            "! The worker ended without a word (killed, or out of memory?). Its last lines are in "
+            f"{snapshot.run.log_path}"
+        )
+        return Fact("", text, role="bad")
+    if snapshot.state == "failed":
+        reason = snapshot.events.get("end", {}).get("reason") or f"see {snapshot.run.log_path}"
+        return Fact("", f"✗ {reason}", role="bad")
+    if not snapshot.is_live and snapshot.run.model_path.exists():
+        return Fact("trained network ", str(snapshot.run.model_path))
+    return None

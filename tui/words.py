@@ -1,0 +1,73 @@
+"""How states, counts, times and shares are written for people."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+LIVE_STATES = ("starting", "running", "stopping")
+"""States in which a worker is at the run."""
+
+UNKNOWN = "–"
+"""Stands where there is no number yet."""
+
+
+@dataclass(frozen=True)
+class StateSign:
+    """How a state is shown: always a symbol with its word, so that colour only repeats what is written.
+
+    Attributes:
+        symbol: one cell wide, told apart by shape alone.
+        word: what people read.
+        meaning: one sentence for the help.
+    """
+
+    symbol: str
+    word: str
+    meaning: str
+
+
+STATES = {
+    "starting": StateSign("◌", "starting", "The worker loads its backend and builds the network."),
+    "running": StateSign("●", "running", "Steps are being trained."),
+    "stopping": StateSign("◐", "stopping", "A stop was asked for; the worker ends after the step at hand."),
+    "finished": StateSign("✓", "finished", "Trained to the end, tested and exported."),
+    "stopped": StateSign("■", "stopped", "Ended early because somebody asked for it."),
+    "failed": StateSign("✗", "failed", "The worker met an error and said so."),
+    "crashed": StateSign("!", "crashed", "The worker vanished without a word, killed or out of memory."),
+}
+
+
+def state_sign(state: str) -> StateSign:
+    """Return how a state is shown; a state of a newer version is shown by its name."""
+    return STATES.get(state, StateSign("?", state, "A state that this version does not know."))
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Return a measured number in a few characters, or a dash where there is none."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:.{digits}g}" if math.isfinite(value) else "not finite"
+
+
+def share(value: float | None) -> str:
+    """Return a share between 0 and 1 as per cent: `"96.2 %"`."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    return f"{100 * value:.1f} %"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time with its two largest units: `"1 h 02 min"`, `"4 min 10 s"`, `"12 s"`."""
+    whole = max(round(seconds), 0)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    if hours >= 48:
+        return f"{hours // 24} d {hours % 24:02d} h"
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def count(amount: int, one: str, several: str = "") -> str:
+    """Return an amount with its noun: `"1 block"`, `"12,000 steps"`."""
+    return f"{amount:,} {one if amount == 1 else several or one + 's'}"
