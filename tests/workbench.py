@@ -10,7 +10,6 @@ helpers too, before pytest could rewrite this file's assertions: PYTEST_DONT_REW
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import json
 import os
@@ -165,6 +164,7 @@ class Bench:
                 worker.send(signal.SIGKILL)
         self._process.stdin.close()
         self._process.wait(DEADLINE)
+        self._process.stdout.close()
 
 
 @pytest.fixture(scope="session")
@@ -227,10 +227,6 @@ def _serve() -> None:
     import sklearn.datasets  # noqa: F401
 
     from reskeras.training import session  # noqa: F401
-
-    with contextlib.suppress(ImportError):
-        # Keras imports it to seed it, whatever the backend.
-        import tensorflow  # noqa: F401
 
     # A worker that ends would otherwise visit, and so copy, every object that was made up to here.
     gc.freeze()
