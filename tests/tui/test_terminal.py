@@ -105,7 +105,7 @@ def test_a_run_outlives_the_program_and_is_found_again(terminal, tmp_path):
     first = terminal()
     first.until(lambda: b"architecture" in first.shown)
     first.press(b"\x13")
-    first.until(lambda: bool(list_runs(tmp_path)))
+    first.until(lambda: any(run.is_live() for run in list_runs(tmp_path)))
     run = list_runs(tmp_path)[0]
     first.process.kill()
     first.process.wait()
