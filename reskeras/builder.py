@@ -6,120 +6,93 @@ import keras
 
 from reskeras import steps
 from reskeras.catalogue import plan as plan_network
-from reskeras.layers import Gate, PadChannels, Residual, SelfAttention, Tokens
-from reskeras.layers.composite import pooled_class
-from reskeras.plan import Block, Plan
-from reskeras.steps import Shape, Step, chain_shape
-
-# As in the authors' code of residual and dense networks; Keras's 0.99 needs thousands of steps before the statistics
-# used in prediction have followed those of training.
-BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
+from reskeras.layers.making import make_block, make_chain
+from reskeras.plan import Plan
+from reskeras.steps import Shape, chain_shape
 
 
 def build(
-    name: str, *, input_shape: Shape, classes: int, classifier_activation: str | None = None, **options
+    name: str,
+    *,
+    input_shape: Shape | None = None,
+    classes: int | None = None,
+    classifier_activation: str | None = None,
+    **options,
 ) -> keras.Model:
-    """Return a new network: `build("resnet", depth=20, input_shape=(32, 32, 3), classes=10)`.
+    """Return a new network: `build("resnet", depth=20, input_shape=(32, 32, 3), classes=10)`, or `build("resnet-50")`.
 
     Args:
-        name: an architecture's name in the catalogue.
-        input_shape: shape of one sample, channels last.
-        classes: how many classes to tell apart.
+        name: an architecture's name in the catalogue, or a preset's.
+        input_shape: shape of one sample, channels last; a preset has its paper's.
+        classes: how many classes to tell apart; a preset has its paper's.
         classifier_activation: activation of the output; None gives logits, `"softmax"` probabilities.
-        **options: the architecture's options; the others keep their defaults.
+        **options: the architecture's options; the others keep their defaults, or the preset's values.
 
     Returns:
         A functional model from samples to (batch, classes), not compiled.
 
     Raises:
-        OptionError: for an unknown architecture, or an option that cannot be used.
+        OptionError: for an unknown name, or an option that cannot be used.
         PlanError: where the architecture does not take samples of this shape.
     """
     return build_plan(plan_network(name, input_shape, classes, **options), classifier_activation)
 
 
 def build_plan(plan: Plan, classifier_activation: str | None = None) -> keras.Model:
-    """Return a new network written by a plan; arguments as in `build`."""
-    inputs = keras.Input(plan.input_shape, name="samples")
-    x = inputs
-    for layer, _ in _chain(plan.stem, plan.input_shape, "stem_"):
-        x = layer(x)
-    shape = chain_shape(plan.stem, plan.input_shape)
-    for name, block in plan.blocks():
-        x = _block(block, shape, name)(x)
-        shape = block.output_shape(shape)
-    for layer, _ in _chain(plan.head, shape, "head_"):
-        x = layer(x)
+    """Return a new network written by a plan; arguments as in `build`.
+
+    A plan with further heads gives a dictionary of outputs, `"output"` the main one; a plan with an encoder takes a
+    dictionary of inputs, `"source"` the encoder's and `"samples"` its own.
+    """
+    network = _Network()
+    memory = network.features(plan.encoder, "source", "encoder_") if plan.encoder else None
+    features = network.features(plan, "samples", "", memory)
+    shape = plan.shapes()[-2][1]
+    output = network.apply(plan.head, features, shape, "head_")
     if classifier_activation is not None:
-        x = keras.layers.Activation(classifier_activation, dtype="float32", name="head_output")(x)
+        output = keras.layers.Activation(classifier_activation, dtype="float32", name="head_output")(output)
+    if plan.further_heads:
+        further = {
+            head.name: network.apply(head.steps, features, shape, f"{head.name}_") for head in plan.further_heads
+        }
+        output = {"output": output, **further}
+    inputs = network.inputs if len(network.inputs) > 1 else next(iter(network.inputs.values()))
     # A Keras name: letters, digits, and signs that every backend takes.
-    return keras.Model(inputs, x, name=plan.name.replace("-", "_"))
+    return keras.Model(inputs, output, name=plan.name.replace("-", "_").replace(".", "_"))
 
 
-def _block(block: Block, shape: Shape, name: str) -> Residual:
-    skip = block.skip.kind
-    if skip == "gate":
-        skip = Gate(block.skip.gate_bias, name="skip")
-    inner = block.output_shape(shape)
-    return Residual(
-        [layer for layer, _ in _chain(block.branch, shape)],
-        skip,
-        [layer for layer, _ in _chain(block.skip.path, shape, "path_")],
-        [layer for layer, _ in _chain(block.after, inner, "after_")],
-        name=name,
-    )
+class _Network:
+    """A model while it is built: its inputs so far, and the table of words that several of its parts use."""
 
+    def __init__(self):
+        self.inputs: dict[str, keras.KerasTensor] = {}
+        self.table: keras.Layer | None = None
 
-def _chain(chain: tuple[Step, ...], shape: Shape, prefix: str = ""):
-    counts: dict[str, int] = {}
-    for step in chain:
-        counts[step.word] = counts.get(step.word, 0) + 1
-        layer = _layer(step, shape, f"{prefix}{step.word}{counts[step.word]}")
-        shape = step.output_shape(shape)
-        yield layer, shape
+    def features(self, plan: Plan, source: str, prefix: str, memory: keras.KerasTensor | None = None):
+        """Return the output of the last stage of a plan that reads the input called `source`."""
+        dtype = "int32" if plan.takes_tokens() else None
+        x = self.inputs[source] = keras.Input(plan.input_shape, name=source, dtype=dtype)
+        if plan.takes_segments():
+            self.inputs["segments"] = keras.Input(plan.input_shape, name="segments", dtype="int32")
+        x = self.apply(plan.stem, x, plan.input_shape, f"{prefix}stem_")
+        shape = chain_shape(plan.stem, plan.input_shape)
+        for name, block in plan.blocks():
+            reads_memory = any(isinstance(step, steps.CrossAttention) for step in block.branch)
+            layer = make_block(block, shape, prefix + name)
+            x = layer(x, memory) if reads_memory else layer(x)
+            shape = block.output_shape(shape)
+        return x
 
-
-def _layer(step: Step, shape: Shape, name: str) -> keras.Layer:
-    return _MAKERS[type(step)](step, len(shape) - 1, name)
-
-
-def _conv(step: steps.Conv, axes: int, name: str) -> keras.Layer:
-    return pooled_class("Conv", axes)(
-        step.filters,
-        step.kernel,
-        step.stride,
-        padding="same",
-        use_bias=step.bias,
-        kernel_initializer="he_normal",
-        data_format="channels_last",
-        name=name,
-    )
-
-
-def _norm(step: steps.Norm, axes: int, name: str) -> keras.Layer:
-    start = "zeros" if step.zero else "ones"
-    if step.kind == "batch":
-        return keras.layers.BatchNormalization(gamma_initializer=start, name=name, **BATCH_NORM)
-    return keras.layers.LayerNormalization(gamma_initializer=start, epsilon=1e-5, name=name)
-
-
-def _average_pool(step: steps.AveragePool, axes: int, name: str) -> keras.Layer:
-    return pooled_class("AveragePooling", axes)(step.size, padding="same", data_format="channels_last", name=name)
-
-
-_MAKERS = {
-    steps.Conv: _conv,
-    steps.Norm: _norm,
-    steps.AveragePool: _average_pool,
-    steps.Dense: lambda step, _, name: keras.layers.Dense(step.units, kernel_initializer=step.initializer, name=name),
-    steps.Activation: lambda step, _, name: keras.layers.Activation(step.name, name=name),
-    steps.Dropout: lambda step, _, name: keras.layers.Dropout(step.rate, name=name),
-    steps.Flatten: lambda _step, _, name: keras.layers.Flatten(name=name),
-    steps.GlobalPool: lambda _step, axes, name: pooled_class("GlobalAveragePooling", axes)(name=name),
-    steps.PadChannels: lambda step, _, name: PadChannels(step.filters, step.stride, name=name),
-    steps.Tokens: lambda step, _, name: Tokens(step.width, step.patch, name=name),
-    steps.Attention: lambda step, _, name: SelfAttention(step.heads, step.dropout, name=name),
-    steps.Standardize: lambda step, _, name: keras.layers.Normalization(
-        axis=-1, mean=list(step.mean), variance=list(step.variance), name=name
-    ),
-}
+    def apply(self, chain: tuple[steps.Step, ...], x, shape: Shape, prefix: str):
+        """Return `x` after a chain of steps."""
+        for step, layer in zip(chain, make_chain(chain, shape, prefix), strict=True):
+            if isinstance(step, steps.Embedding):
+                self.table = self.table if step.shared else layer
+                x = self.table(x)
+            elif isinstance(step, steps.Segments):
+                x = layer([x, self.inputs["segments"]])
+            elif isinstance(step, steps.TiedLogits):
+                x = layer(x, self.table)
+            else:
+                x = layer(x)
+        return x

@@ -1,6 +1,8 @@
 """The architectures, in the order that people are shown them, and the look-up by name."""
 
-from reskeras.architectures import Architecture
+from dataclasses import replace
+
+from reskeras.architectures import Architecture, Preset
 from reskeras.architectures.densenet import DENSENET
 from reskeras.architectures.highway import HIGHWAY
 from reskeras.architectures.plain import PLAIN
@@ -8,6 +10,7 @@ from reskeras.architectures.resnet import RESNET
 from reskeras.architectures.transformer import TRANSFORMER
 from reskeras.options import OptionError, check, suggest
 from reskeras.plan import Plan
+from reskeras.steps import PlanError
 
 ARCHITECTURES: dict[str, Architecture] = {each.name: each for each in (RESNET, PLAIN, DENSENET, HIGHWAY, TRANSFORMER)}
 
@@ -24,18 +27,50 @@ def architecture(name: str) -> Architecture:
     return ARCHITECTURES[name]
 
 
-def plan(name: str, input_shape: tuple[int, ...], classes: int, **options) -> Plan:
-    """Return a network as data: `plan("resnet", (32, 32, 3), 10, depth=20)`.
+PRESETS: dict[str, tuple[Architecture, Preset]] = {
+    preset.name: (entry, preset) for entry in ARCHITECTURES.values() for preset in entry.presets
+}
+"""Every network of a paper by its name, with its family."""
 
-    Args:
-        name: an architecture's name.
-        input_shape: shape of one sample.
-        classes: how many classes to tell apart.
-        **options: the architecture's options; the others keep their defaults.
+
+def find(name: str) -> tuple[Architecture, Preset | None]:
+    """Return the family that a name means, and the preset where it is a preset's.
 
     Raises:
-        OptionError: for an option that cannot be used.
-        PlanError: where the architecture does not take samples of this shape.
+        OptionError: where neither is called so, with the nearest names.
     """
-    entry = architecture(name)
-    return entry.plan(check(entry.options, options, name), tuple(input_shape), classes)
+    if name in PRESETS:
+        return PRESETS[name]
+    if name not in ARCHITECTURES and (near := suggest(name, PRESETS)):
+        families = ", ".join(ARCHITECTURES)
+        raise OptionError(
+            {
+                "architecture": f"There is no architecture or preset {name!r} (architectures: {families}; presets: see "
+                f"reskeras list).{near}"
+            }
+        )
+    return architecture(name), None
+
+
+def plan(name: str, input_shape: tuple[int, ...] | None = None, classes: int | None = None, **options) -> Plan:
+    """Return a network as data: `plan("resnet", (32, 32, 3), 10, depth=20)`, or `plan("resnet-50")`.
+
+    Args:
+        name: an architecture's name, or a preset's.
+        input_shape: shape of one sample; a preset has its paper's.
+        classes: how many classes to tell apart; a preset has its paper's.
+        **options: the architecture's options; the others keep their defaults, or the preset's values.
+
+    Raises:
+        OptionError: for an unknown name, or an option that cannot be used.
+        PlanError: where the architecture does not take samples of this shape, or neither shape nor preset is given.
+    """
+    entry, preset = find(name)
+    if preset is None and (input_shape is None or classes is None):
+        raise PlanError(f"{name} is a family of networks: give input_shape and classes, or a preset's name.")
+    if preset is not None:
+        options = {**preset.options, **options}
+        input_shape = preset.input_shape if input_shape is None else input_shape
+        classes = preset.classes if classes is None else classes
+    network = entry.plan(check(entry.options, options, name), tuple(input_shape), classes)
+    return replace(network, name=name) if preset else network

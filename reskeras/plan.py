@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from itertools import groupby
+from math import prod
 from typing import Any, ClassVar
 
-from reskeras.steps import PlanError, Shape, Step, chain_parameters, chain_shape
+from reskeras.steps import Cost, Embedding, Initializer, PlanError, Segments, Shape, Step, chain_cost, chain_shape
 
 
 @dataclass(frozen=True)
@@ -15,14 +16,26 @@ class Skip:
 
     Attributes:
         kind: `"add"` x + f, `"none"` f, `"concat"` [x, f], `"gate"` t f + (1 - t) x with t = sigmoid(W x + b),
-            `"scaled"` x + a f with one trained a that starts at 0.
+            `"scaled"` c x + a f.
         path: steps on x before it is joined, where its shape must change; empty for the identity.
         gate_bias: the b of a gate at the start; below zero, the block starts by carrying x.
+        gate_kernel: side of the gate's convolution; 1 reads each position alone.
+        coupled: whether x is carried by 1 - t; otherwise by a second gate of its own, t f + c x.
+        carry: the constant c of a scaled sum (the alpha of DeepNorm, 2203.00555).
+        scale: the a of a scaled sum at the start.
+        per: `"layer"` for one a (ReZero, SkipInit), `"channel"` for one a channel (LayerScale, 2103.17239).
+        trained: whether a is trained.
     """
 
     kind: str = "add"
     path: tuple[Step, ...] = ()
     gate_bias: float = -2.0
+    gate_kernel: int = 1
+    coupled: bool = True
+    carry: float = 1.0
+    scale: float = 0.0
+    per: str = "layer"
+    trained: bool = True
 
     KINDS: ClassVar[tuple[str, ...]] = ("add", "none", "concat", "gate", "scaled")
 
@@ -33,36 +46,54 @@ class Skip:
     def text(self) -> str:
         """Return the formula with f for the branch and x for what the path gives."""
         x = "x" if not self.path else "(" + " · ".join(step.text() for step in self.path) + ")"
+        factor = "a" if self.trained else f"{self.scale:g}"
         return {
             "add": f"{x} + f",
             "none": "f",
             "concat": f"[{x}, f]",
-            "gate": f"t f + (1 - t) {x}",
-            "scaled": f"{x} + a f",
+            "gate": f"t f + {'(1 - t)' if self.coupled else 'c'} {x}",
+            "scaled": f"{'' if self.carry == 1 else f'{self.carry:.3g} '}{x} + {factor} f",
         }[self.kind]
+
+    def cost(self, carried: Shape, joined: Shape) -> Cost:
+        """Return what joining costs, without the path: `carried` is the shape of what the path gives."""
+        written = Cost(activations=0 if self.kind == "none" else prod(joined))
+        if self.kind == "gate":
+            gates, channels = 1 if self.coupled else 2, carried[-1]
+            kernel = self.gate_kernel ** (len(carried) - 1) * channels
+            # The gate itself, the difference f - x and their product are kept beside the sum.
+            return written + Cost(gates * channels * (kernel + 1), gates * prod(carried) * kernel, 3 * prod(carried))
+        if self.kind == "scaled" and self.trained:
+            return written + Cost(carried[-1] if self.per == "channel" else 1, 0, prod(joined))
+        return written
 
 
 @dataclass(frozen=True)
 class Block:
-    """y = after(skip(x, branch(x))), the one form that every family here is written in.
+    """y = after(skip(u, branch(u))) with u = before(x), the one form that every family here is written in.
 
     Attributes:
         branch: the steps of f.
         skip: how f rejoins x.
         after: steps on the joined stream, such as the ReLU of the 2015 residual block.
         label: what the block is called in layer names.
+        before: steps that branch and skip share, such as the first BN-ReLU of a pre-activation block that changes
+            size.
     """
 
     branch: tuple[Step, ...]
     skip: Skip = field(default_factory=Skip)
     after: tuple[Step, ...] = ()
     label: str = "block"
+    before: tuple[Step, ...] = ()
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return the shape of y; raise PlanError where the skip cannot join x and f."""
-        return chain_shape(self.after, self._joined_shape(shape))
+        return chain_shape(self.after, self.joined_shape(shape))
 
-    def _joined_shape(self, shape: Shape) -> Shape:
+    def joined_shape(self, shape: Shape) -> Shape:
+        """Return the shape of branch and skip joined, before the steps after them."""
+        shape = chain_shape(self.before, shape)
         inner, carried = chain_shape(self.branch, shape), chain_shape(self.skip.path, shape)
         if self.skip.kind == "concat":
             if inner[:-1] != carried[:-1]:
@@ -72,22 +103,25 @@ class Block:
             raise PlanError(f"A skip of kind {self.skip.kind!r} joins {carried} and {inner}: the shapes must agree.")
         return inner
 
+    def cost(self, shape: Shape) -> Cost:
+        """Return what the block costs on samples of `shape`."""
+        joined, shared = self.joined_shape(shape), chain_shape(self.before, shape)
+        total = chain_cost(self.before, shape) + chain_cost(self.branch, shared) + chain_cost(self.after, joined)
+        if self.skip.kind == "none":
+            return total
+        carried = chain_shape(self.skip.path, shared)
+        return total + chain_cost(self.skip.path, shared) + self.skip.cost(carried, joined)
+
     def parameters(self, shape: Shape) -> int:
         """Return how many numbers the block trains on samples of `shape`."""
-        count = chain_parameters(self.branch, shape) + chain_parameters(self.after, self._joined_shape(shape))
-        if self.skip.kind == "none":
-            return count
-        count += chain_parameters(self.skip.path, shape)
-        if self.skip.kind == "gate":
-            channels = chain_shape(self.skip.path, shape)[-1]
-            count += channels * (channels + 1)
-        return count + (self.skip.kind == "scaled")
+        return self.cost(shape).parameters
 
     def text(self) -> str:
         """Return the block as a formula."""
         f = " · ".join(step.text() for step in self.branch)
         after = "".join(f" · {step.text()}" for step in self.after)
-        return f"{self.skip.text()}{after}   f = {f}"
+        before = "   x = " + " · ".join(step.text() for step in self.before) if self.before else ""
+        return f"{self.skip.text()}{after}   f = {f}{before}"
 
 
 @dataclass(frozen=True)
@@ -107,6 +141,14 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Head:
+    """One more output: steps from the last stage to it, under a name."""
+
+    name: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
 class Plan:
     """A network as data.
 
@@ -117,6 +159,8 @@ class Plan:
         stem: steps from the input to the first stage.
         stages: the blocks.
         head: steps from the last stage to the logits.
+        further_heads: more outputs, each from the last stage too.
+        encoder: the network of the second input, whose output every CrossAttention step reads; its head is empty.
     """
 
     name: str
@@ -125,6 +169,16 @@ class Plan:
     stem: tuple[Step, ...]
     stages: tuple[Stage, ...]
     head: tuple[Step, ...]
+    further_heads: tuple[Head, ...] = ()
+    encoder: Plan | None = None
+
+    def takes_tokens(self) -> bool:
+        """Return whether a sample is a sequence of token numbers."""
+        return bool(self.stem) and isinstance(self.stem[0], Embedding)
+
+    def takes_segments(self) -> bool:
+        """Return whether a second input says which segment each token is of."""
+        return any(isinstance(step, Segments) for step in self.stem)
 
     def blocks(self) -> list[tuple[str, Block]]:
         """Return (address, block) from shallow to deep."""
@@ -143,16 +197,22 @@ class Plan:
             rows.append((name, shape))
         return [*rows, ("head", chain_shape(self.head, shape))]
 
+    def cost(self) -> Cost:
+        """Return what the whole network costs, its encoder included."""
+        shapes = self.shapes()
+        total = chain_cost(self.stem, self.input_shape)
+        for (_, block), (_, shape) in zip(self.blocks(), shapes, strict=False):
+            total += block.cost(shape)
+        for steps in (self.head, *(head.steps for head in self.further_heads)):
+            total += chain_cost(steps, shapes[-2][1])
+        return total + self.encoder.cost() if self.encoder else total
+
     def parameters(self) -> int:
         """Return how many numbers the network trains."""
-        shapes = self.shapes()
-        count = chain_parameters(self.stem, self.input_shape)
-        for (_, block), (_, shape) in zip(self.blocks(), shapes, strict=False):
-            count += block.parameters(shape)
-        return count + chain_parameters(self.head, shapes[-2][1])
+        return self.cost().parameters
 
     def text(self) -> str:
-        """Return the plan as lines, equal blocks in a row written once."""
+        """Return the plan as lines, equal blocks in a row written once; those of an encoder stand first."""
         shapes = dict(self.shapes())
         rows = [("input", _shape_text(self.input_shape), "")]
         rows.append(("stem", _shape_text(shapes["stem"]), " · ".join(step.text() for step in self.stem)))
@@ -164,8 +224,13 @@ class Plan:
                     times = f"{length} x " if length > 1 else ""
                     rows.append((name, _shape_text(shapes[name]), times + block.text()))
         rows.append(("head", _shape_text(shapes["head"]), " · ".join(step.text() for step in self.head)))
+        for head in self.further_heads:
+            shape = chain_shape(head.steps, self.shapes()[-2][1])
+            rows.append((head.name, _shape_text(shape), " · ".join(step.text() for step in head.steps)))
         wide = [max(len(row[i]) for row in rows) for i in range(2)]
-        return "\n".join(f"{name:<{wide[0]}}  {shape:<{wide[1]}}  {what}".rstrip() for name, shape, what in rows)
+        lines = [f"{name:<{wide[0]}}  {shape:<{wide[1]}}  {what}".rstrip() for name, shape, what in rows]
+        encoder = [f"encoder: {line}" for line in self.encoder.text().splitlines()] if self.encoder else []
+        return "\n".join([*encoder, *lines])
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain lists and dictionaries."""
@@ -178,8 +243,11 @@ def _shape_text(shape: Shape) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Step):
-        return {"step": type(value).__name__.lower(), **asdict(value)}
-    if isinstance(value, (Plan, Stage, Block, Skip)):
+        arguments = {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+        return {"step": type(value).__name__.lower(), **arguments}
+    if isinstance(value, Initializer):
+        return {"initializer": value.name, **dict(value.arguments)}
+    if isinstance(value, (Plan, Stage, Block, Skip, Head)):
         return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, tuple):
         return [_plain(each) for each in value]

@@ -11,7 +11,10 @@ from reskeras.plan import Plan
 from reskeras.steps import PlanError, Shape
 
 INPUT_KINDS = {1: "vector", 2: "sequence", 3: "image"}
-"""How a sample is called by the number of its axes."""
+"""How a sample is called by the number of its axes; token numbers, one axis too, are `"tokens"`."""
+
+TASKS = ("classes", "tags", "language", "translation", "game")
+"""What a network's outputs are: one class a sample, one a token, the next token, a sentence, a move and a value."""
 
 
 class ArchitectureOptions(Options):
@@ -34,6 +37,27 @@ class ArchitectureOptions(Options):
 
 
 @dataclass(frozen=True)
+class Preset:
+    """A network of a paper, by the paper's name.
+
+    Attributes:
+        name: the name in commands and code, such as `"resnet-50"`.
+        options: the family's options that make it.
+        input_shape: shape of one sample in the paper.
+        classes: classes of the paper's task; for a language model, the size of its vocabulary.
+        parameters: how many numbers it trains, counted from the paper or its authors' code.
+        paper: what the paper itself prints, such as `"25.6M"`; empty where it prints nothing.
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    input_shape: Shape
+    classes: int
+    parameters: int
+    paper: str = ""
+
+
+@dataclass(frozen=True)
 class Architecture:
     """One family of networks, as the catalogue lists it.
 
@@ -41,10 +65,12 @@ class Architecture:
         name: the name in commands and code.
         summary: one sentence for lists and forms.
         paper: author, year and arXiv number of the source.
-        inputs: the kinds of sample it takes: `"vector"`, `"sequence"`, `"image"`.
+        inputs: the kinds of sample it takes: `"vector"`, `"sequence"`, `"image"`, `"tokens"`.
         options: its options' class.
         write: `(options, input_shape, classes) -> Plan`.
         tiny: options of the smallest network worth testing.
+        presets: its networks of papers.
+        task: what its outputs are, one of `TASKS`.
     """
 
     name: str
@@ -54,6 +80,12 @@ class Architecture:
     options: type[ArchitectureOptions]
     write: Callable[[Any, Shape, int], Plan]
     tiny: Mapping[str, Any]
+    presets: tuple[Preset, ...] = ()
+    task: str = "classes"
+
+    def learns_classes(self) -> bool:
+        """Return whether it can be trained on arrays of samples with a class each."""
+        return self.task == "classes" and set(self.inputs) != {"tokens"}
 
     def plan(self, options: ArchitectureOptions, input_shape: Shape, classes: int) -> Plan:
         """Return the network as data.
@@ -67,7 +99,7 @@ class Architecture:
             PlanError: where the family does not take samples of this shape.
         """
         kind = INPUT_KINDS.get(len(input_shape))
-        if kind not in self.inputs:
+        if kind not in self.inputs and not ("tokens" in self.inputs and kind == "vector"):
             raise PlanError(
                 f"{self.name} takes {' or '.join(self.inputs)} samples; received samples of shape {input_shape}"
                 f" ({kind or 'unknown kind'})."

@@ -6,12 +6,13 @@ from reskeras.layers.composite import Composite
 from reskeras.layers.highway import Gate
 from reskeras.layers.scaling import ScaledAdd
 
+CHAINS = ("branch", "skip_path", "after", "before")
 SKIPS = ("add", "none", "concat", "gate", "scaled")
 
 
 @keras.saving.register_keras_serializable(package="reskeras")
 class Residual(Composite):
-    """y = after(skip(skip_path(x), branch(x))): any layers with a skip round them.
+    """y = after(skip(skip_path(u), branch(u))) with u = before(x): any layers with a skip round them.
 
     With the skip `"add"` this is the residual block of He et al. 2015 (arXiv 1512.03385), equation 1: y = F(x) + x,
     with the `skip_path` as its W_s where shapes change (equation 2).
@@ -23,6 +24,8 @@ class Residual(Composite):
             that is called on the list [x, F].
         skip_path: a layer or a list of layers on x before it is joined; none for the identity.
         after: a layer or a list of layers on the joined stream, such as the ReLU of the 2015 block.
+        before: a layer or a list of layers that branch and skip share, such as the first normalisation of a
+            pre-activation block that changes size.
 
     Input shape: any that the branch takes. Output shape: that of the branch, or for `"concat"` with the channels of
     x in front.
@@ -36,9 +39,10 @@ class Residual(Composite):
         (None, 64)
     """
 
-    def __init__(self, branch, skip="add", skip_path=None, after=None, **kwargs):
+    def __init__(self, branch, skip="add", skip_path=None, after=None, before=None, **kwargs):
         super().__init__(**kwargs)
-        self.branch, self.skip_path, self.after = (_as_list(layers) for layers in (branch, skip_path, after))
+        self.branch, self.skip_path = _as_list(branch), _as_list(skip_path)
+        self.after, self.before = _as_list(after), _as_list(before)
         self.skip = skip if isinstance(skip, keras.Layer) else self._joining_layer(skip)
         self.skip_kind = skip if isinstance(skip, str) else None
 
@@ -51,6 +55,7 @@ class Residual(Composite):
         return None if skip == "none" else self.part(classes[skip], "skip")
 
     def build(self, input_shape):
+        input_shape = _build_chain(self.before, input_shape)
         inner = _build_chain(self.branch, input_shape)
         carried = _build_chain(self.skip_path, input_shape)
         if self.skip is None:
@@ -69,6 +74,7 @@ class Residual(Composite):
         self.built = True
 
     def call(self, x):
+        x = _call_chain(self.before, x)
         inner = _call_chain(self.branch, x)
         # The skip comes first: Keras walks a network's graph along first inputs, one level of recursion a layer, and
         # the skip path is the shorter one.
@@ -76,6 +82,7 @@ class Residual(Composite):
         return _call_chain(self.after, joined)
 
     def compute_output_shape(self, input_shape):
+        input_shape = _chain_shape(self.before, input_shape)
         shape = _chain_shape(self.branch, input_shape)
         if self.skip is not None:
             shape = self.skip.compute_output_shape([_chain_shape(self.skip_path, input_shape), shape])
@@ -83,6 +90,7 @@ class Residual(Composite):
 
     def compute_output_spec(self, x):
         # By the parts' own specifications: a layer that the user brings may be of another precision than this one.
+        x = _chain_spec(self.before, x)
         spec = _chain_spec(self.branch, x)
         if self.skip is not None:
             spec = self.skip.compute_output_spec([_chain_spec(self.skip_path, x), spec])
@@ -91,16 +99,14 @@ class Residual(Composite):
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
         skip = self.skip_kind or serialize(self.skip)
-        chains = {
-            name: [serialize(layer) for layer in getattr(self, name)] for name in ("branch", "skip_path", "after")
-        }
+        chains = {name: [serialize(layer) for layer in getattr(self, name)] for name in CHAINS}
         return {**super().get_config(), **chains, "skip": skip}
 
     @classmethod
     def from_config(cls, config):
         config = dict(config)
         restore = keras.saving.deserialize_keras_object
-        for name in ("branch", "skip_path", "after"):
+        for name in CHAINS:
             config[name] = [restore(layer) for layer in config[name]]
         if not isinstance(config["skip"], str):
             config["skip"] = restore(config["skip"])

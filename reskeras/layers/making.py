@@ -1,0 +1,153 @@
+"""From steps, which are data, to Keras layers; networks and the blocks that people import are both made here."""
+
+from __future__ import annotations
+
+import keras
+
+from reskeras import steps
+from reskeras.layers.attention import SelfAttention
+from reskeras.layers.composite import pooled_class
+from reskeras.layers.highway import Gate
+from reskeras.layers.padding import PadChannels
+from reskeras.layers.residual import Residual
+from reskeras.layers.scaling import ScaledAdd
+from reskeras.layers.tokens import Tokens
+from reskeras.plan import Block, Skip
+from reskeras.steps import Shape, Step
+
+# As in the authors' code of residual and dense networks; Keras's 0.99 needs thousands of steps before the statistics
+# used in prediction have followed those of training.
+BATCH_NORM_MOMENTUM = 0.9
+
+
+def make_chain(chain: tuple[Step, ...], shape: Shape, prefix: str = "", **settings) -> list[keras.Layer]:
+    """Return a layer for each step, named by its word and its number of that word: `conv1`, `norm1`, `conv2`, ...
+
+    Args:
+        chain: the steps.
+        shape: shape of one sample before the first, channels last.
+        prefix: what each name begins with.
+        settings: as in `make_layer`.
+    """
+    counts: dict[str, int] = {}
+    layers = []
+    for step in chain:
+        counts[step.word] = counts.get(step.word, 0) + 1
+        layers.append(make_layer(step, shape, f"{prefix}{step.word}{counts[step.word]}", **settings))
+        shape = step.output_shape(shape)
+    return layers
+
+
+def make_layer(step: Step, shape: Shape, name: str, data_format: str = "channels_last", dtype=None) -> keras.Layer:
+    """Return the layer that a step describes.
+
+    Args:
+        step: the step.
+        shape: shape of one sample before it, channels last whatever the data format.
+        name: the layer's name.
+        data_format: where the layer finds the channels.
+        dtype: precision, as a Keras layer takes it.
+    """
+    layer = _MAKERS[type(step)](step, len(shape) - 1, {"name": name, "dtype": dtype}, data_format)
+    return layer
+
+
+def make_block(block: Block, shape: Shape, name: str, **settings) -> Residual:
+    """Return a block as one layer; arguments as in `make_layer`."""
+    shared = steps.chain_shape(block.before, shape)
+    carried, inner = steps.chain_shape(block.skip.path, shared), block.joined_shape(shape)
+    return Residual(
+        make_chain(block.branch, shared, **settings),
+        make_skip(block.skip, carried, **settings),
+        make_chain(block.skip.path, shared, "path_", **settings),
+        make_chain(block.after, inner, "after_", **settings),
+        make_chain(block.before, shape, "before_", **settings),
+        name=name,
+        dtype=settings.get("dtype"),
+    )
+
+
+def make_skip(skip: Skip, carried: Shape, data_format: str = "channels_last", dtype=None) -> keras.Layer | str:
+    """Return what joins the two streams: a layer called on [x, f], or the name of a skip that `Residual` makes."""
+    common = {"name": "skip", "dtype": dtype}
+    if skip.kind == "gate":
+        return Gate(skip.gate_bias, **common)
+    if skip.kind == "scaled":
+        return ScaledAdd(skip.scale, **common)
+    if skip.kind == "concat" and data_format == "channels_first":
+        return keras.layers.Concatenate(axis=1, **common)
+    return skip.kind
+
+
+def make_initializer(start: steps.Start) -> keras.Initializer:
+    """Return a new initializer: one that two layers share would give both the same values."""
+    if isinstance(start, steps.Initializer):
+        return getattr(keras.initializers, start.name)(**dict(start.arguments))
+    if isinstance(start, keras.Initializer):
+        return start.clone()
+    return keras.initializers.get(start)
+
+
+def _conv(step: steps.Conv, axes: int, common, data_format: str) -> keras.Layer:
+    return pooled_class("Conv", axes)(
+        step.filters,
+        step.kernel,
+        step.stride,
+        padding=step.padding,
+        use_bias=step.bias,
+        kernel_initializer=make_initializer(step.initializer),
+        data_format=data_format,
+        **common,
+    )
+
+
+def _dense(step: steps.Dense, axes: int, common, data_format: str) -> keras.Layer:
+    initializer = make_initializer(step.initializer)
+    return keras.layers.Dense(step.units, use_bias=step.bias, kernel_initializer=initializer, **common)
+
+
+def _norm(step: steps.Norm, axes: int, common, data_format: str) -> keras.Layer:
+    settings = {
+        "axis": 1 if data_format == "channels_first" else -1,
+        "gamma_initializer": "zeros" if step.zero else "ones",
+        "epsilon": step.epsilon,
+        **common,
+    }
+    if step.kind == "batch":
+        return keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, **settings)
+    return keras.layers.LayerNormalization(**settings)
+
+
+def _pool(step: steps.AveragePool | steps.MaxPool, axes: int, common, data_format: str) -> keras.Layer:
+    kind = "AveragePooling" if isinstance(step, steps.AveragePool) else "MaxPooling"
+    return pooled_class(kind, axes)(
+        step.size, step.step_size(), padding=step.padding, data_format=data_format, **common
+    )
+
+
+def _pad(step: steps.Pad, axes: int, common, data_format: str) -> keras.Layer:
+    return pooled_class("ZeroPadding", axes)(step.size, data_format=data_format, **common)
+
+
+def _global_pool(step: steps.GlobalPool, axes: int, common, data_format: str) -> keras.Layer:
+    return pooled_class("GlobalAveragePooling", axes)(data_format=data_format, **common)
+
+
+_MAKERS = {
+    steps.Conv: _conv,
+    steps.Dense: _dense,
+    steps.Norm: _norm,
+    steps.AveragePool: _pool,
+    steps.MaxPool: _pool,
+    steps.Pad: _pad,
+    steps.GlobalPool: _global_pool,
+    steps.Activation: lambda step, _axes, common, _: keras.layers.Activation(step.name, **common),
+    steps.Dropout: lambda step, _axes, common, _: keras.layers.Dropout(step.rate, **common),
+    steps.Flatten: lambda _step, _axes, common, _: keras.layers.Flatten(**common),
+    steps.PadChannels: lambda step, _axes, common, _: PadChannels(step.filters, step.stride, **common),
+    steps.Tokens: lambda step, _axes, common, _: Tokens(step.width, step.patch, **common),
+    steps.Attention: lambda step, _axes, common, _: SelfAttention(step.heads, step.dropout, **common),
+    steps.Standardize: lambda step, _axes, common, _: keras.layers.Normalization(
+        axis=-1, mean=list(step.mean), variance=list(step.variance), **common
+    ),
+}
