@@ -43,6 +43,3 @@ class SelfAttention(Composite):
 
     def compute_output_shape(self, input_shape):
         return input_shape
-
-    def get_config(self):
-        return {**super().get_config(), "heads": self.heads, "dropout": self.dropout}

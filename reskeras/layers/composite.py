@@ -1,5 +1,7 @@
 """What every layer here has in common: it is made of Keras's own layers, and only they own weights."""
 
+import inspect
+
 import keras
 
 
@@ -8,7 +10,8 @@ class Composite(keras.Layer):
 
     A subclass owns no variable of its own and joins tensors with Keras layers only, so that calling it on symbolic
     tensors gives the same network written in Keras's own layers. `transforms.portable` relies on this to write files
-    that load without this package.
+    that load without this package. Each argument of its constructor is an attribute of the same name: from these the
+    configuration is written.
     """
 
     def __init__(self, **kwargs):
@@ -18,6 +21,24 @@ class Composite(keras.Layer):
     def part(self, layer_class, name: str, **arguments) -> keras.Layer:
         """Return a new sub-layer that follows this layer's precision."""
         return layer_class(name=name, dtype=self.dtype_policy, **arguments)
+
+    def get_config(self):
+        return {**super().get_config(), **{name: _plain(getattr(self, name)) for name in _arguments(type(self))}}
+
+
+def _arguments(layer_class) -> list[str]:
+    parameters = inspect.signature(layer_class.__init__).parameters.values()
+    return [each.name for each in parameters if each.name != "self" and each.kind is not each.VAR_KEYWORD]
+
+
+def _plain(value):
+    if isinstance(value, (keras.Layer, keras.Initializer, keras.Regularizer)):
+        return keras.saving.serialize_keras_object(value)
+    if inspect.isfunction(value):
+        return keras.activations.serialize(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value
 
 
 def pooled_class(kind: str, axes: int) -> type[keras.Layer]:

@@ -45,6 +45,3 @@ class Gate(Composite):
 
     def compute_output_shape(self, input_shape):
         return input_shape[0]
-
-    def get_config(self):
-        return {**super().get_config(), "bias": self.bias}

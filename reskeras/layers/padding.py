@@ -55,6 +55,3 @@ class PadChannels(Composite):
     def compute_output_shape(self, input_shape):
         space = (None if size is None else -(-size // self.strides) for size in input_shape[1:-1])
         return (input_shape[0], *space, self.filters)
-
-    def get_config(self):
-        return {**super().get_config(), "filters": self.filters, "strides": self.strides}

@@ -48,9 +48,6 @@ class Scale(Composite):
     def compute_output_shape(self, input_shape):
         return input_shape
 
-    def get_config(self):
-        return {**super().get_config(), "initial": self.initial}
-
 
 @keras.saving.register_keras_serializable(package="reskeras")
 class ScaledAdd(Composite):
@@ -79,6 +76,3 @@ class ScaledAdd(Composite):
 
     def compute_output_shape(self, input_shape):
         return input_shape[0]
-
-    def get_config(self):
-        return {**super().get_config(), "initial": self.initial}

@@ -76,6 +76,3 @@ class Tokens(Composite):
         if len(input_shape) == 4:
             return (input_shape[0], (input_shape[1] // self.patch) * (input_shape[2] // self.patch), self.width)
         return (input_shape[0], input_shape[1], self.width)
-
-    def get_config(self):
-        return {**super().get_config(), "width": self.width, "patch": self.patch}

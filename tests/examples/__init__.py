@@ -1,0 +1,52 @@
+"""One example of every public layer and of every option that changes what it is made of; `test_every_layer` walks them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A layer, how it is made, and what must come of it.
+
+    Attributes:
+        name: what tests call it; begins with the layer's name.
+        layer: the layer's class.
+        arguments: returns new constructor arguments, so that layers among them are not shared.
+        input_shape: shape of its input, batch first and channels last; a list of shapes for a list of inputs.
+        output_shape: shape of its output.
+        weights: trainable weights.
+        fixed: non-trainable weights, such as moving statistics.
+        seeds: seed generators.
+        unknown: axes of the input that may be None besides the batch, each tried alone and all together.
+        channels_first: whether it takes `data_format="channels_first"`.
+        keeps_mask: whether a mask of its input is the mask of its output.
+        portable: whether `transforms.portable` can write it in Keras's own layers.
+        integer: whether its input is token numbers.
+    """
+
+    name: str
+    layer: type
+    arguments: Callable[[], dict[str, Any]]
+    input_shape: Shape | list[Shape]
+    output_shape: Shape
+    weights: int
+    fixed: int = 0
+    seeds: int = 0
+    unknown: tuple[int, ...] = ()
+    channels_first: bool = False
+    keeps_mask: bool = True
+    portable: bool = True
+    integer: bool = False
+
+
+def examples() -> list[Example]:
+    """Return the examples of all modules of this package, each of which has a list `EXAMPLES`."""
+    names = sorted(module.name for module in iter_modules(__path__))
+    return [example for name in names for example in import_module(f"{__name__}.{name}").EXAMPLES]
