@@ -1,4 +1,4 @@
-"""One example of every public layer and of every option that changes what it is made of; `test_every_layer` walks them."""
+"""One example of every public layer, and of every option that changes what it is made of; tests walk them all."""
 
 from __future__ import annotations
 
