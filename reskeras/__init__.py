@@ -3,6 +3,8 @@
 from importlib import import_module
 from importlib.metadata import version
 
+from reskeras.installed import explain_missing_backend
+
 __version__ = version("reskeras")
 
 _HOMES = {
@@ -18,11 +20,13 @@ __all__ = [*_HOMES, *_MODULES, "__version__"]
 
 def __getattr__(name):
     # Resolved on first use, so that importing the package imports neither Keras nor a backend.
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    if name in _MODULES:
-        return import_module(f"reskeras.{name}")
-    raise AttributeError(f"module 'reskeras' has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module 'reskeras' has no attribute {name!r}")
+    try:
+        module = import_module(_HOMES.get(name, f"reskeras.{name}"))
+    except ModuleNotFoundError as error:
+        raise explain_missing_backend(error) from error
+    return getattr(module, name) if name in _HOMES else module
 
 
 def __dir__():

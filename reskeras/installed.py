@@ -9,7 +9,7 @@ BACKENDS = ("jax", "tensorflow", "torch")
 """The backends of Keras 3 that train, in the order in which `auto` prefers them."""
 
 
-class BackendMissing(RuntimeError):
+class BackendMissing(ModuleNotFoundError):
     """The backend asked for, or any at all, is not installed."""
 
 
@@ -34,10 +34,7 @@ def resolve_backend(wanted: str) -> str:
     """
     installed = installed_backends()
     if not installed:
-        raise BackendMissing(
-            "No backend is installed: Keras computes on TensorFlow, JAX or PyTorch, and one of them is needed. "
-            f"Install one with, for example, {how_to_install('tensorflow')}"
-        )
+        raise BackendMissing(_none_installed())
     if wanted == "auto":
         preferred = os.environ.get("KERAS_BACKEND", "")
         return preferred if preferred in installed else installed[0]
@@ -47,3 +44,24 @@ def resolve_backend(wanted: str) -> str:
             f"{how_to_install(wanted)}"
         )
     return wanted
+
+
+def explain_missing_backend(error: ModuleNotFoundError) -> ModuleNotFoundError:
+    """Return the error that tells what to do where Keras could not import its backend; another error as it is."""
+    wanted, installed = error.name, installed_backends()
+    if wanted not in BACKENDS or wanted in installed:
+        return error
+    if not installed:
+        return BackendMissing(_none_installed(), name=wanted)
+    return BackendMissing(
+        f"Keras is set to the backend {wanted}, which is not installed (installed: {', '.join(installed)}). Set "
+        f"KERAS_BACKEND={installed[0]} before Keras is imported, or install {wanted}: {how_to_install(wanted)}",
+        name=wanted,
+    )
+
+
+def _none_installed() -> str:
+    return (
+        "No backend is installed: Keras computes on TensorFlow, JAX or PyTorch, and one of them is needed. "
+        f"Install one with, for example, {how_to_install('tensorflow')}"
+    )

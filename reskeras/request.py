@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reskeras import catalogue, datasets
-from reskeras.installed import resolve_backend
+from reskeras.installed import BackendMissing, resolve_backend
 from reskeras.options import OptionError, check
 from reskeras.plan import Plan
 from reskeras.runs.settings import RunSettings, TrainingOptions
@@ -41,7 +41,7 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
             return call(*arguments)
         except OptionError as error:
             problems.update(error.problems)
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, BackendMissing) as error:
             # What the declaration says of a value, such as its choices, stands before what its use says.
             problems.setdefault(key, str(error))
         return None

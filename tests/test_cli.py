@@ -205,6 +205,37 @@ def test_without_any_backend_the_error_names_the_command_that_installs_one(tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+LIBRARY = """
+import importlib.util, os, sys
+os.environ["KERAS_BACKEND"], hidden = sys.argv[1], sys.argv[2].split(",")
+
+class Hidden:
+    def find_spec(name, path=None, target=None):
+        if name in hidden:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Hidden)
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name in hidden else find(name, *rest)
+import reskeras
+try:
+    reskeras.build("plain", input_shape=(4,), classes=2)
+except ModuleNotFoundError as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_the_library_says_how_to_get_the_backend_that_keras_wants(backend):
+    missing = "torch" if backend != "torch" else "jax"
+    for hidden, wanted in (
+        (missing, rf"not installed \(installed: .*{backend}.*Set KERAS_BACKEND=\w+ before .*reskeras\[{missing}\]"),
+        ("tensorflow,jax,torch", r"No backend is installed: .*reskeras\[tensorflow\]"),
+    ):
+        command = [sys.executable, "-c", LIBRARY, missing, hidden]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment())
+        assert re.search(f"BackendMissing .*{wanted}", done.stdout), done.stdout + done.stderr
+
+
 def test_a_backend_that_is_missing_is_named_with_the_command_that_installs_it(tmp_path, backend):
     missing = "torch" if backend != "torch" else "jax"
     command = [sys.executable, "-c", HIDE, missing, "train", "plain", "--backend", missing]

@@ -161,7 +161,11 @@ class Run:
         return liveness.is_held(self.lock_path)
 
     def summary(self) -> dict[str, Any]:
-        """Return the run as one flat record for tables and scripts."""
+        """Return the run as one flat record for tables and scripts.
+
+        `loss` is the mean over the last whole epoch, which the same seed gives again; before the first epoch ends it is
+        the last point of the curve, whose points are as far apart as the clock says.
+        """
         settings, events = self.settings, self.events()
         curve = self.curve()
         facts: dict[str, Any] = {}
@@ -178,7 +182,7 @@ class Run:
             "parameters": facts.get("parameters"),
             "step": int(curve["step"][-1]) if len(curve) else 0,
             "steps": facts.get("steps"),
-            "loss": float(curve["loss"][-1]) if len(curve) else None,
+            "loss": facts.get("loss", float(curve["loss"][-1]) if len(curve) else None),
             "validation_accuracy": facts.get("validation_accuracy"),
             "test_accuracy": facts.get("test_accuracy"),
             "seconds": float(curve["seconds"][-1]) if len(curve) else None,
