@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, nullcontext
+from unittest.mock import patch
+
 import keras
 import numpy as np
+from keras.src.backend.common import dtypes
 
 
 def gradients(model: keras.Model, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
@@ -56,3 +60,100 @@ def _torch(model, x, y):
 
 def _by_path(model, found):
     return {variable.path: each for variable, each in zip(model.trainable_variables, found, strict=True)}
+
+
+@contextmanager
+def precision(policy: str):
+    """Make every layer that is made inside of a precision, such as `"float64"` or `"mixed_bfloat16"`."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        with _double() if policy == "float64" else nullcontext():
+            yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@contextmanager
+def _double():
+    before = keras.config.floatx()
+    keras.config.set_floatx("float64")
+    try:
+        # But on TensorFlow, Keras computes products of float64 tensors in float32 to agree with JAX's default.
+        with patch.dict(dtypes.BIT64_TO_BIT32_DTYPE, float64="float64"), _jax_double():
+            yield
+    finally:
+        keras.config.set_floatx(before)
+
+
+def _jax_double():
+    if keras.backend.backend() != "jax":
+        return nullcontext()
+    import jax
+
+    return jax.enable_x64(True)
+
+
+class Projection:
+    """A model in training as one number: what it gives, times fixed random factors, summed.
+
+    Random numbers of the model, such as dropout, are the same at each call.
+
+    Args:
+        model: a functional model of one output.
+        inputs: numpy arrays as the model takes them.
+        output_shape: shape of the output for these inputs.
+    """
+
+    def __init__(self, model: keras.Model, inputs, output_shape):
+        self.model = model
+        self.factors = np.random.default_rng(11).normal(size=output_shape)
+        self._structure = inputs
+        self._fixed = [keras.ops.convert_to_numpy(variable) for variable in model.non_trainable_variables]
+        self._weights = len(model.trainable_variables)
+        self._compiled = None
+
+    def point(self) -> list[np.ndarray]:
+        """Return where the model stands: its trainable weights, then its inputs of real numbers."""
+        weights = [keras.ops.convert_to_numpy(variable) for variable in self.model.trainable_variables]
+        return weights + [each for each in keras.tree.flatten(self._structure) if each.dtype.kind == "f"]
+
+    def value_and_gradients(self, point: list[np.ndarray]) -> tuple[float, list[np.ndarray]]:
+        """Return the number, and its gradient for each array of the point, by the backend's own differentiation."""
+        backend = keras.backend.backend()
+        return {"jax": self._jax, "tensorflow": self._tensorflow, "torch": self._torch}[backend](point)
+
+    def _value(self, point):
+        weights, real = point[: self._weights], iter(point[self._weights :])
+        inputs = keras.tree.map_structure(lambda each: next(real) if each.dtype.kind == "f" else each, self._structure)
+        y, _ = self.model.stateless_call(weights, self._fixed, inputs, training=True)
+        # In double precision: sums of products in bfloat16 say little about the model.
+        wide = "float64" if self.model.dtype == "float64" else "float32"
+        return keras.ops.sum(keras.ops.cast(y, wide) * keras.ops.cast(self.factors, wide))
+
+    def _jax(self, point):
+        import jax
+
+        self._compiled = self._compiled or jax.jit(jax.value_and_grad(self._value))
+        value, found = self._compiled([jax.numpy.asarray(each) for each in point])
+        return float(value), [np.asarray(each) for each in found]
+
+    def _tensorflow(self, point):
+        import tensorflow as tf
+
+        point = [tf.constant(each) for each in point]
+        with tf.GradientTape() as tape:
+            tape.watch(point)
+            value = self._value(point)
+        found = tape.gradient(value, point, unconnected_gradients="zero")
+        return float(value), [tf.convert_to_tensor(each).numpy() for each in found]
+
+    def _torch(self, point):
+        import torch
+
+        point = [torch.tensor(each, requires_grad=True) for each in point]
+        # Keras draws dropout without a seed of its own from PyTorch's generator.
+        torch.manual_seed(0)
+        value = self._value(point)
+        found = torch.autograd.grad(value, point, materialize_grads=True)
+        return float(value.detach()), [each.numpy() for each in found]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from autodiff import gradients
 from networks import CLASSES, TINY, input_shape, samples, tiny_options, tiny_plan
+from weights import randomise
 
 import reskeras
 from reskeras.installed import installed_backends
@@ -110,15 +111,6 @@ print(json.dumps(found))
 """
 
 
-def _randomise(model: keras.Model) -> None:
-    """Give every weight and every moving statistic a value that no fresh layer has; variances stay positive."""
-    generator = np.random.default_rng(3)
-    for variable in model.variables:
-        if variable.dtype.startswith("float"):
-            noise = generator.normal(scale=0.3, size=variable.shape).astype("float32")
-            variable.assign(1 + np.abs(noise) if "variance" in variable.path else noise)
-
-
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """A folder with the portable file of every tiny network, their samples, and the predictions of the original."""
@@ -127,7 +119,7 @@ def exported(tmp_path_factory):
         keras.utils.set_random_seed(2)
         model = reskeras.build(name, input_shape=input_shape(name), classes=CLASSES, **tiny_options(name, skip))
         x, _ = samples(name)
-        _randomise(model)
+        randomise(model)
         reskeras.save_portable(model, folder / f"{name}-{skip}.keras", x)
         probability = keras.ops.convert_to_numpy(keras.ops.softmax(model.predict(x, verbose=0)))
         wanted[f"{name}-{skip}"], inputs[f"{name}-{skip}"] = probability, x

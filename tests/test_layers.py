@@ -1,11 +1,10 @@
-"""Public layers: Keras's own layer checks, and their formulas against numpy."""
+"""Public layers: their formulas against numpy."""
 
 from __future__ import annotations
 
 import keras
 import numpy as np
 import pytest
-from keras.src.testing import TestCase
 
 from reskeras.layers import Gate, PadChannels, Residual, Scale, ScaledAdd, SelfAttention, Tokens
 
@@ -26,67 +25,6 @@ def _sigmoid(x):
 
 def _dense(units=4, **options):
     return keras.layers.Dense(units, **options)
-
-
-class LayerChecks(TestCase):
-    """Each layer through Keras's own run: construction, symbolic and eager call, masks, training, saving, precision.
-
-    That run cannot feed a list of tensors to a training on TensorFlow: layers of two inputs are trained inside
-    Residual."""
-
-    def _check(self, layer, arguments, input_shape, output_shape, weights, **facts):
-        self.run_layer_test(
-            layer,
-            init_kwargs=arguments,
-            input_shape=input_shape,
-            expected_output_shape=output_shape,
-            expected_num_trainable_weights=weights,
-            expected_num_non_trainable_weights=0,
-            expected_num_losses=0,
-            supports_masking=True,
-            **facts,
-        )
-
-    def test_residual_with_every_skip(self):
-        for skip, units, weights in (
-            ("add", 4, 2),
-            ("none", 4, 2),
-            ("concat", 8, 2),
-            ("gate", 4, 4),
-            ("scaled", 4, 3),
-        ):
-            self._check(Residual, {"branch": [_dense()], "skip": skip}, (2, 4), (2, units), weights)
-
-    def test_residual_with_path_and_after(self):
-        arguments = {"branch": [_dense(6)], "skip_path": _dense(6), "after": keras.layers.ReLU()}
-        self._check(Residual, arguments, (2, 4), (2, 6), 4)
-
-    def test_residual_with_a_layer_as_skip(self):
-        arguments = {"branch": [_dense()], "skip": keras.layers.Average()}
-        self._check(Residual, arguments, (2, 4), (2, 4), 2)
-
-    def test_residual_in_a_residual(self):
-        self._check(Residual, {"branch": [Residual(_dense()), _dense()]}, (2, 4), (2, 4), 4)
-
-    def test_gate(self):
-        self._check(Gate, {"bias": -1.0}, [(2, 4), (2, 4)], (2, 4), 2, run_training_check=False)
-
-    def test_scale(self):
-        self._check(Scale, {"initial": 0.5}, (2, 3, 4), (2, 3, 4), 1)
-
-    def test_scaled_add(self):
-        self._check(ScaledAdd, {}, [(2, 3, 4), (2, 3, 4)], (2, 3, 4), 1, run_training_check=False)
-
-    def test_pad_channels(self):
-        self._check(PadChannels, {"filters": 5, "strides": 2}, (2, 5, 4, 3), (2, 3, 2, 5), 0)
-        self._check(PadChannels, {"filters": 5, "strides": 2}, (2, 5, 3), (2, 3, 5), 0)
-
-    def test_self_attention(self):
-        self._check(SelfAttention, {"heads": 2}, (2, 5, 4), (2, 5, 4), 8)
-
-    def test_tokens(self):
-        for shape, tokens in (((2, 4, 6, 3), 6), ((2, 7, 3), 7), ((2, 9), 9)):
-            self._check(Tokens, {"width": 4, "patch": 2}, shape, (2, tokens, 4), 2)
 
 
 def test_residual_is_the_sum_of_input_and_branch():

@@ -52,6 +52,9 @@ class PadChannels(Composite):
             x = step(x)
         return x
 
+    def compute_mask(self, inputs, previous_mask):
+        return None if previous_mask is None else previous_mask[:, :: self.strides]
+
     def compute_output_shape(self, input_shape):
         space = (None if size is None else -(-size // self.strides) for size in input_shape[1:-1])
         return (input_shape[0], *space, self.filters)

@@ -19,7 +19,8 @@ class Example:
         name: what tests call it; begins with the layer's name.
         layer: the layer's class.
         arguments: returns new constructor arguments, so that layers among them are not shared.
-        input_shape: shape of its input, batch first and channels last; a list of shapes for a list of inputs.
+        input_shape: shape of its input, batch first and channels last; a list of shapes for a list of inputs, and a
+            dictionary of `<argument>_shape` for several arguments.
         output_shape: shape of its output.
         weights: trainable weights.
         fixed: non-trainable weights, such as moving statistics.
@@ -27,6 +28,8 @@ class Example:
         unknown: axes of the input that may be None besides the batch, each tried alone and all together.
         channels_first: whether it takes `data_format="channels_first"`.
         keeps_mask: whether a mask of its input is the mask of its output.
+        leaks: whether masked time steps reach others all the same, as through a convolution.
+        fused_attention: whether it holds Keras's attention, which JAX computes in float32 even in float64.
         portable: whether `transforms.portable` can write it in Keras's own layers.
         integer: whether its input is token numbers.
     """
@@ -34,7 +37,7 @@ class Example:
     name: str
     layer: type
     arguments: Callable[[], dict[str, Any]]
-    input_shape: Shape | list[Shape]
+    input_shape: Shape | list[Shape] | dict[str, Shape]
     output_shape: Shape
     weights: int
     fixed: int = 0
@@ -42,6 +45,8 @@ class Example:
     unknown: tuple[int, ...] = ()
     channels_first: bool = False
     keeps_mask: bool = True
+    leaks: bool = False
+    fused_attention: bool = False
     portable: bool = True
     integer: bool = False
 
