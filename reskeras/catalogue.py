@@ -27,6 +27,9 @@ def architecture(name: str) -> Architecture:
     return ARCHITECTURES[name]
 
 
+TRAINABLE = {name: entry for name, entry in ARCHITECTURES.items() if entry.learns_classes()}
+"""The architectures that `reskeras train` and the terminal UI offer."""
+
 PRESETS: dict[str, tuple[Architecture, Preset]] = {
     preset.name: (entry, preset) for entry in ARCHITECTURES.values() for preset in entry.presets
 }
@@ -41,15 +44,11 @@ def find(name: str) -> tuple[Architecture, Preset | None]:
     """
     if name in PRESETS:
         return PRESETS[name]
-    if name not in ARCHITECTURES and (near := suggest(name, PRESETS)):
-        families = ", ".join(ARCHITECTURES)
-        raise OptionError(
-            {
-                "architecture": f"There is no architecture or preset {name!r} (architectures: {families}; presets: see "
-                f"reskeras list).{near}"
-            }
-        )
-    return architecture(name), None
+    if name in ARCHITECTURES:
+        return ARCHITECTURES[name], None
+    known, near = ", ".join(ARCHITECTURES), suggest(name, [*ARCHITECTURES, *PRESETS])
+    known += "; presets: see reskeras list" if PRESETS else ""
+    raise OptionError({"architecture": f"There is no architecture {name!r} (architectures: {known}).{near}"})
 
 
 def plan(name: str, input_shape: tuple[int, ...] | None = None, classes: int | None = None, **options) -> Plan:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reskeras import catalogue, datasets
+from reskeras.architectures import Architecture
 from reskeras.installed import BackendMissing, resolve_backend
 from reskeras.options import OptionError, check
 from reskeras.plan import Plan
@@ -22,12 +23,25 @@ class Request:
     plan: Plan
 
 
+def check_trainable(family: Architecture, name: str) -> None:
+    """Raise OptionError where a network, here called `name`, cannot be trained on samples with a class each."""
+    if not family.learns_classes():
+        raise OptionError(
+            {
+                "architecture": f"{name} maps {' or '.join(family.inputs)} to {family.task}; a run trains on arrays of "
+                f"samples with a class each (architectures that do: {', '.join(catalogue.TRAINABLE)}). Build it with "
+                f'reskeras.build("{name}") and train it with Keras.'
+            }
+        )
+
+
 def check_request(architecture: str, options: Mapping[str, Any], training: Mapping[str, Any]) -> Request:
     """Check everything a user chose and return it as settings with the plan of the network.
 
     Args:
-        architecture: a name in the catalogue.
-        options: values for the architecture's options; text is converted, what is missing keeps its default.
+        architecture: a name in the catalogue, or a preset's.
+        options: values for the architecture's options; text is converted, what is missing keeps its default or the
+            preset's value.
         training: values for `TrainingOptions`, likewise.
 
     Raises:
@@ -46,8 +60,12 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
             problems.setdefault(key, str(error))
         return None
 
-    entry = attempt("architecture", catalogue.architecture, architecture)
-    chosen = attempt("options", check, entry.options, options, architecture) if entry else None
+    entry = preset = chosen = None
+    if found := attempt("architecture", catalogue.find, architecture):
+        entry, preset = found
+        attempt("architecture", check_trainable, entry, architecture)
+        options = {**(preset.options if preset else {}), **options}
+        chosen = attempt("options", check, entry.options, options, architecture)
     trained = attempt("training", check, TrainingOptions, training)
     shape = attempt("data", datasets.describe, str(training.get("data", TrainingOptions().data)))
     attempt("backend", resolve_backend, str(training.get("backend", "auto")))
@@ -62,7 +80,7 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
     if problems:
         raise OptionError(problems)
     settings = RunSettings(
-        architecture=architecture,
+        architecture=entry.name,
         options=chosen.model_dump(),
         training=trained,
         input_shape=shape.input_shape,

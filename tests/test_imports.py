@@ -11,8 +11,8 @@ import pytest
 HEAVY = ("keras", "tensorflow", "jax", "torch", "sklearn")
 KERAS_FREE = (
     *("installed", "options", "plan", "runs", "steps"),
-    *("architectures", "catalogue", "datasets", "request"),
-    *("cli", "console", "doctor"),
+    *("architectures", "blocks", "catalogue", "datasets", "request"),
+    *("cli", "commands", "console", "doctor"),
 )
 """The modules of reskeras that open in an instant because they leave Keras and the backends alone."""
 

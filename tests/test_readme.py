@@ -37,7 +37,7 @@ def test_command_is_understood(command, monkeypatch, tmp_path):
     """Every command line parses with the flags it uses; what it does at full size is for whoever copies it."""
     words = shlex.split(command, comments=True)[1:]
     checked = {}
-    monkeypatch.setattr("reskeras.cli.train", lambda *arguments: checked.update(seen=arguments) or 0)
+    monkeypatch.setattr("reskeras.commands.train.train", lambda *arguments: checked.update(seen=arguments) or 0)
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(cli, words if words[0] == "train" else [*words, "--help"])
     assert result.exit_code == 0, result.output

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from reskeras import installed
-from reskeras.catalogue import ARCHITECTURES, plan
+from reskeras.catalogue import ARCHITECTURES, TRAINABLE, plan
 from reskeras.datasets import EMBEDDED
 from reskeras.installed import BACKENDS, installed_backends, resolve_backend
 from reskeras.options import OptionError
 from reskeras.request import check_request
 from reskeras.runs import RunSettings, TrainingOptions
 
-FAMILIES = sorted(ARCHITECTURES)
+FAMILIES = sorted(TRAINABLE)
 
 
 def problems(architecture, options=(), training=()):
@@ -27,7 +27,7 @@ def problems(architecture, options=(), training=()):
 
 def family_with_depths():
     """Return the name of a family whose depths have gaps, with a depth in a gap."""
-    for name, entry in ARCHITECTURES.items():
+    for name, entry in TRAINABLE.items():
         depths = entry.options().depths()
         if depths.step > 1:
             return name, depths[0] + 1
@@ -93,7 +93,7 @@ def test_samples_that_the_family_does_not_take_are_the_fault_of_the_data(tmp_pat
     samples, labels = np.zeros((6, 7)), np.arange(6) % 2
     path = tmp_path / "vectors.npz"
     np.savez(path, x_train=samples, y_train=labels, x_test=samples, y_test=labels)
-    picky = [entry for entry in ARCHITECTURES.values() if "vector" not in entry.inputs]
+    picky = [entry for entry in TRAINABLE.values() if "vector" not in entry.inputs]
     assert picky
     for entry in picky:
         found = problems(entry.name, entry.tiny, {"data": str(path)})

@@ -10,7 +10,7 @@ from textual.events import Key
 from textual.widgets import Button, Input, Select, Switch
 from watching import text_of, until, words_of
 
-from reskeras.catalogue import ARCHITECTURES
+from reskeras.catalogue import TRAINABLE
 from reskeras.options import describe
 from reskeras.request import check_request
 from reskeras.runs import TrainingOptions
@@ -21,7 +21,7 @@ CONTROLS = {"choice": Select, "flag": Switch, "integer": Input, "number": Input,
 def test_every_option_of_every_architecture_has_a_field(bench):
     async def story(app, pilot):
         form = app.screen.query_one(DesignForm)
-        for name, entry in ARCHITECTURES.items():
+        for name, entry in TRAINABLE.items():
             app.screen.query_one("#architecture", Select).value = name
             await until(pilot, lambda name=name: form.architecture == name, f"the options of {name}")
             for group, options in (("option", entry.options), ("training", TrainingOptions)):
@@ -85,7 +85,7 @@ def test_problems_of_every_kind_reach_their_field(bench, name, value, part):
 
 def test_what_was_typed_is_kept_for_each_architecture(bench):
     async def story(app, pilot):
-        first, second = list(ARCHITECTURES)[:2]
+        first, second = list(TRAINABLE)[:2]
         form, choice = app.screen.query_one(DesignForm), app.screen.query_one("#architecture", Select)
         app.screen.query_one("#option-width", Input).value = "7"
         choice.value = second
@@ -111,12 +111,12 @@ def test_the_help_of_the_focused_field_is_shown(bench):
 def test_arrow_keys_walk_the_form_and_turn_choices(bench):
     async def story(app, pilot):
         await until(pilot, lambda: app.focused.id == "architecture")
-        names = list(ARCHITECTURES)
+        names = list(TRAINABLE)
         await pilot.press("right")
         await until(pilot, lambda: app.screen.query_one(DesignForm).architecture == names[1])
         await pilot.press("left")
         await until(pilot, lambda: app.screen.query_one(DesignForm).architecture == names[0])
-        below = "option-" + describe(ARCHITECTURES[names[0]].options)[0].name
+        below = "option-" + describe(TRAINABLE[names[0]].options)[0].name
         await pilot.press("down")
         await until(pilot, lambda: app.focused.id == below)
         await pilot.press("up")
@@ -138,7 +138,7 @@ def test_backends_that_are_missing_say_how_to_get_them(bench, monkeypatch):
 
 
 def test_the_command_holds_what_differs_from_the_defaults():
-    for name, entry in ARCHITECTURES.items():
+    for name, entry in TRAINABLE.items():
         settings = check_request(name, {}, {}).settings
         assert shlex.split(command_line(settings)) == ["reskeras", "train", name]
         settings = check_request(name, dict(entry.tiny), {"steps": 3, "learning_rate": 0.01}).settings

@@ -11,7 +11,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.widgets import Input, Label
 
-from reskeras.catalogue import ARCHITECTURES
+from reskeras.catalogue import TRAINABLE
 from reskeras.datasets import EMBEDDED
 from reskeras.installed import how_to_install, installed_backends
 from reskeras.options import Option, describe
@@ -31,7 +31,7 @@ class FormValues(NamedTuple):
 
 def architecture_option() -> Option:
     """Return the choice of an architecture, declared by the catalogue."""
-    names = tuple(ARCHITECTURES)
+    names = tuple(TRAINABLE)
     return Option(
         "architecture",
         "choice",
@@ -67,7 +67,7 @@ class DesignForm(VerticalScroll, can_focus=False):
         self._kept: dict[str, dict[str, Any]] = {}
         self._shown = architecture_option().default
         self._chooser = OptionField(
-            architecture_option(), notes={name: entry.summary for name, entry in ARCHITECTURES.items()}
+            architecture_option(), notes={name: entry.summary for name, entry in TRAINABLE.items()}
         )
         self._architecture_fields = self._make_architecture_fields(self._shown)
         self._training_fields = [
@@ -94,7 +94,7 @@ class DesignForm(VerticalScroll, can_focus=False):
         kept = self._kept.get(name, {})
         return [
             OptionField(option, group="option", value=kept.get(option.name))
-            for option in describe(ARCHITECTURES[name].options)
+            for option in describe(TRAINABLE[name].options)
         ]
 
     def on_mount(self) -> None:
@@ -161,7 +161,7 @@ class DesignForm(VerticalScroll, can_focus=False):
             self._show_summary()
 
     def _show_summary(self) -> None:
-        entry = ARCHITECTURES[self._shown]
+        entry = TRAINABLE[self._shown]
         self.query_one("#architecture-summary", Label).update(f"{entry.summary}\n{entry.paper}")
 
 

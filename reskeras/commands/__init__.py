@@ -1,0 +1,1 @@
+"""The commands of `reskeras`, one a file, and what they share."""

@@ -1,0 +1,60 @@
+"""`reskeras doctor`: what this machine has for training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from reskeras.commands.common import CONTEXT, runs_option
+from reskeras.console import size
+from reskeras.doctor import examine
+
+
+@click.command(context_settings=CONTEXT)
+@runs_option
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def doctor(runs: Path, as_json: bool):
+    """Tell what this machine has for training: backends, versions, devices, and how to get what is missing.
+
+    \b
+    Examples:
+      reskeras doctor
+      reskeras doctor --json
+    """
+    console = Console(stderr=True)
+    with console.status("Looking ...") as status:
+        found = examine(runs, lambda what: status.update(f"Looking at {what} ..."))
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        click.echo(_diagnosis(found))
+    return 0 if any(backend.get("works") for backend in found["backends"].values()) else 2
+
+
+def _diagnosis(found: dict) -> str:
+    packages = "  ".join(f"{name} {version or 'missing'}" for name, version in found["packages"].items())
+    lines = [f"python {found['python']}  {packages}", ""]
+    for name, backend in found["backends"].items():
+        if not backend["installed"]:
+            lines.append(f"✘ {name:<11} not installed. Get it: {backend['install']}")
+        elif not backend["works"]:
+            lines.append(f"✘ {name:<11} does not work: {backend['reason']}")
+        else:
+            lines.append(f"✔ {name:<11} {backend['version']}")
+            for device in backend["devices"]:
+                memory = f", {size(device['memory'])}" if device["kind"] == "gpu" else ""
+                lines.append(f"    {device['kind']}: {device['name']}{memory}")
+            if "gpu" in backend:
+                lines.append(f"    no GPU found. On a machine with one: {backend['gpu']}")
+    text = found["text"]
+    lines.append(
+        f"{'✔' if text['installed'] else '✘'} text        "
+        + ("keras-nlp" if text["installed"] else f"keras-nlp is not installed. Get it: {text['install']}")
+    )
+    folder = found["runs"]
+    sign, can = ("✔", "writable") if folder["writable"] else ("✘", "cannot be written; name another with --runs")
+    lines.append(f"{sign} runs        {folder['folder']}: {can}, {size(folder['free'])} free")
+    return "\n".join(lines)

@@ -1,0 +1,105 @@
+"""`reskeras train`: check everything, make the run's folder, start its worker and follow it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from reskeras.architectures import Architecture, Preset
+from reskeras.catalogue import TRAINABLE
+from reskeras.commands.common import (
+    CONTEXT,
+    NetworkGroup,
+    fail,
+    finite,
+    given,
+    network_options,
+    network_summary,
+    option_parameter,
+)
+from reskeras.console import Follower
+from reskeras.options import describe
+from reskeras.request import check_request, check_trainable
+from reskeras.runs import RUNS_FOLDER, TrainingOptions, create, launch
+
+
+def _command(network: str, family: Architecture, preset: Preset | None) -> click.Command:
+    check_trainable(family, network)
+    training = describe(TrainingOptions)
+    parameters = [option_parameter(option) for option in (*network_options(family, preset), *training)]
+    parameters += [
+        click.Option(
+            ["--name"], metavar="NAME", help="The run's name. [default: made from its settings, with a number]"
+        ),
+        click.Option(
+            ["--runs"], type=click.Path(path_type=Path), default=RUNS_FOLDER, metavar="DIR", help="Folder of runs."
+        ),
+        click.Option(["--detach"], is_flag=True, help="Start the training and return; follow it with reskeras-tui."),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print the outcome as JSON; progress goes to stderr."),
+    ]
+    tiny = "" if preset else "".join(f"--{name.replace('_', '-')} {value} " for name, value in family.tiny.items())
+    text = (
+        f"{network_summary(family, preset)}\n\n\b\nExamples:\n"
+        f"  reskeras train {network} --epochs 3\n"
+        f"  reskeras train {network} {tiny}--data samples.npz --backend jax --json"
+    )
+
+    def callback(name, runs, detach, as_json, **values):
+        options = given(values)
+        trained = {option.name: options.pop(option.name) for option in training if option.name in options}
+        return train(network, options, trained, name, runs, detach, as_json)
+
+    return click.Command(
+        network,
+        params=parameters,
+        callback=callback,
+        help=text,
+        short_help=family.summary,
+        context_settings=CONTEXT,
+    )
+
+
+def train(network, options, training, name, runs, detach, as_json) -> int:
+    """Train a network of the catalogue to the end of its run, or start it only; return the exit code."""
+    request = check_request(network, options, training)
+    console = Console(stderr=as_json)
+    run = create(request.settings, runs, name)
+    heading = f"[bold]{escape(run.name)}[/bold]  {request.plan.parameters():,} parameters  {escape(str(run.folder))}"
+    console.print(heading, highlight=False)
+    process = launch.start(run)
+    if detach:
+        hint = f"Training goes on by itself. Follow it with: reskeras-tui --runs {runs}"
+        console.print(hint, highlight=False, markup=False)
+        if as_json:
+            click.echo(json.dumps(finite(run.summary())))
+        return 0
+    code = Follower(run, process, console).follow()
+    if not run.folder.is_dir():
+        fail(f"The folder {run.folder} vanished while its run was trained, and with it what was measured.", 1)
+    summary = run.summary()
+    if as_json:
+        click.echo(json.dumps(finite(summary)))
+    if summary["state"] == "finished" or (summary["state"] == "stopped" and not code):
+        console.print(f"{summary['state']}: {run.model_path}", highlight=False, markup=False)
+        return 0
+    reason = summary["reason"] or "The worker ended without a word."
+    fail(f"{summary['state']}: {reason} Log: {run.log_path}", code if code in (1, 2) else 1)
+    return 1
+
+
+@click.group(cls=NetworkGroup, make=_command, listed=TRAINABLE, name="train", context_settings=CONTEXT)
+def train_group():
+    """Train a network; its run is kept in a folder that reskeras-tui shows.
+
+    A network is one of the families below, or a preset of theirs: see reskeras list.
+
+    \b
+    Examples:
+      reskeras train resnet --depth 20 --data digits --epochs 5 --backend jax
+      reskeras train plain --depth 30 --activation sigmoid --steps 500
+      reskeras train transformer --help
+    """
