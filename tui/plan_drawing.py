@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from reskeras.plan import Block, Plan, Skip, repeats
-from reskeras.steps import Activation, Dropout, Flatten, GlobalPool, Norm, Shape, Step, chain_parameters
+from reskeras.plan import Block, Head, Plan, repeats
+from reskeras.steps import (
+    Activation,
+    Dropout,
+    DropPath,
+    FirstToken,
+    Flatten,
+    GlobalPool,
+    Norm,
+    Shape,
+    Standardize,
+    Step,
+    chain_parameters,
+    chain_shape,
+)
 
 from .words import count
 
@@ -25,7 +38,7 @@ BARE_SIDE = 5
 
 _PLAIN = str.maketrans("│─┌┐└┘├┤┬┴╭╮╰╯⊕⊗⊞○▼×·", "|-++++++++++++***ovx-")
 
-_QUIET_STEPS = (Norm, Activation, Dropout, Flatten, GlobalPool)
+_QUIET_STEPS = (Norm, Activation, Dropout, DropPath, Flatten, GlobalPool, FirstToken, Standardize)
 
 
 class Span(NamedTuple):
@@ -103,7 +116,9 @@ class Drawing:
     def block(self, block: Block, shape: Shape) -> None:
         """Append a block: its branch in a box, its skip at the side, and what follows the joint."""
         title = "" if block.label == Block.label else block.label
-        formula = "y = " + Skip(block.skip.kind).text()
+        formula = "y = " + replace(block.skip, path=()).text()
+        if block.before:
+            self.stream("x = " + _steps_text(block.before), role="path")
         if block.skip.kind == "none":
             self.box(block.branch, title)
             self.stream(formula + after_text(block), shape_text(shape), "formula")
@@ -139,11 +154,26 @@ class Drawing:
 def draw_plan(plan: Plan, width: int) -> list[Line]:
     """Return a plan as lines of at most `width` cells, as far as 40 or more are given.
 
-    Equal blocks in a row are drawn once with a bracket and their number, pairs of blocks likewise.
+    Equal blocks in a row are drawn once with a bracket and their number, pairs of blocks likewise. An encoder stands
+    above the network that reads it, and further heads below the first.
     """
     drawing = Drawing(plan_layout(plan, width))
+    if plan.encoder:
+        _draw_features(drawing, plan.encoder, "encoder input", width)
+        drawing.add(("  ▼ ", "stream"), ("to the attention below", "title"))
+    _draw_features(drawing, plan, "input", width)
+    last = plan.shapes()[-2][1]
+    _draw_head(drawing, Head("head", plan.head), last, f"{plan.classes} classes")
+    for head in plan.further_heads:
+        drawing.stream("further head", role="stage")
+        _draw_head(drawing, head, last, shape_text(chain_shape(head.steps, last)))
+    return drawing.lines
+
+
+def _draw_features(drawing: Drawing, plan: Plan, source: str, width: int) -> None:
+    """Append a plan's stem and stages."""
     shapes = [shape for _, shape in plan.shapes()]
-    drawing.add(("  ○ ", "stream"), ("input ", "title"), (shape_text(plan.input_shape), "shape"))
+    drawing.add(("  ○ ", "stream"), (f"{source} ", "title"), (shape_text(plan.input_shape), "shape"))
     drawing.box(plan.stem, "stem")
     drawing.stream(shape=shape_text(shapes[0]))
     position = 0
@@ -159,17 +189,21 @@ def draw_plan(plan: Plan, width: int) -> list[Line]:
                 drawing.block(stage.blocks[start + offset], shapes[deepest + 1])
             drawing.bracket(first_line, times)
         position += len(stage.blocks)
-    drawing.box(plan.head, "head")
-    classes = f"{plan.classes} classes"
-    amount = count(chain_parameters(plan.head, shapes[-2]), "parameter")
-    drawing.add(("  ▼ ", "stream"), (classes, "title"), (f" · {amount}", "stage"))
-    return drawing.lines
+
+
+def _draw_head(drawing: Drawing, head: Head, shape: Shape, gives: str) -> None:
+    """Append a head on a last stage that gives `shape`."""
+    drawing.box(head.steps, head.name)
+    amount = count(chain_parameters(head.steps, shape), "parameter")
+    drawing.add(("  ▼ ", "stream"), (gives, "title"), (f" · {amount}", "stage"))
 
 
 def plan_layout(plan: Plan, width: int) -> Layout:
     """Return the columns for a plan in `width` cells."""
-    blocks = [block for stage in plan.stages for block in stage.blocks]
-    most = max((times for stage in plan.stages for _, times, _ in repeats(stage.blocks)), default=1)
+    parts = [plan, plan.encoder] if plan.encoder else [plan]
+    stages = [stage for part in parts for stage in part.stages]
+    blocks = [block for stage in stages for block in stage.blocks]
+    most = max((times for stage in stages for _, times, _ in repeats(stage.blocks)), default=1)
     gutter = len(f"{most} × ┤ ") if most > 1 else 1
     labels = [len(step.text()) for block in blocks for step in block.skip.path]
     side = BARE_SIDE if any(block.skip.kind != "none" for block in blocks) else 0
@@ -177,7 +211,9 @@ def plan_layout(plan: Plan, width: int) -> Layout:
     wide_side = (max(labels, default=0) + 3) // 2 * 2 + 1
     if labels and width - gutter - wide_side >= ROOMY_BOX:
         side = wide_side
-    natural = max(len(_steps_text(steps)) for steps in (plan.stem, plan.head, *(block.branch for block in blocks))) + 4
+    heads = [head.steps for head in plan.further_heads]
+    chains = (*(part.stem for part in parts), plan.head, *heads, *(block.branch for block in blocks))
+    natural = max(len(_steps_text(steps)) for steps in chains) + 4
     box = max(min(natural, WIDEST_BOX, width - gutter - side), NARROWEST_BOX)
     return Layout(gutter, box, side)
 

@@ -1,15 +1,18 @@
 """The form holds every declared option, and says what is wrong where it is wrong."""
 
 import shlex
+from dataclasses import replace
 
 import pytest
 from reskeras_tui.command_line import command_line
 from reskeras_tui.widgets.field import OptionField
 from reskeras_tui.widgets.form import DesignForm
+from reskeras_tui.widgets.preset_field import OWN
 from textual.events import Key
 from textual.widgets import Button, Input, Select, Switch
 from watching import text_of, until, words_of
 
+from reskeras.architectures import Preset
 from reskeras.catalogue import TRAINABLE
 from reskeras.options import describe
 from reskeras.request import check_request
@@ -83,6 +86,58 @@ def test_problems_of_every_kind_reach_their_field(bench, name, value, part):
     bench(story)
 
 
+@pytest.fixture
+def presets(monkeypatch):
+    """Two networks of papers in the family that the form shows first."""
+    name, family = next(iter(TRAINABLE.items()))
+    made = (
+        Preset("deep-one", {"depth": 44, "skip": "none"}, (32, 32, 3), 10, 1),
+        Preset("quiet-one", {"depth": 26, "width": 8, "silent_start": True}, (32, 32, 3), 10, 2),
+    )
+    monkeypatch.setitem(TRAINABLE, name, replace(family, presets=made))
+    return made
+
+
+def test_a_preset_fills_in_the_options_and_leaves_when_they_change(bench, presets):
+    async def story(app, pilot):
+        form, choice = app.screen.query_one(DesignForm), app.screen.query_one("#preset", Select)
+        depth, silent = app.screen.query_one("#option-depth", Input), app.screen.query_one("#option-silent_start")
+        defaults = form.values().options
+        assert choice.value == OWN
+        for preset in (*presets, presets[0]):
+            choice.value = preset.name
+            await until(pilot, lambda preset=preset: depth.value == str(preset.options["depth"]), preset.name)
+            wanted = {**defaults, **{name: _as_typed(value) for name, value in preset.options.items()}}
+            await until(pilot, lambda wanted=wanted: form.values().options == wanted, "all options")
+            assert choice.value == preset.name
+        app.screen.query_one("#option-skip", Select).value = "add"
+        await until(pilot, lambda: choice.value == OWN, "options that are no preset's")
+        assert depth.value == "44" and not silent.value
+        app.screen.query_one("#option-skip", Select).value = "none"
+        await until(pilot, lambda: choice.value == "deep-one", "the preset that the options make")
+
+    bench(story, size=(160, 48))
+
+
+def _as_typed(value):
+    return value if isinstance(value, (bool, str)) else str(value)
+
+
+def test_the_preset_is_found_again_with_its_family(bench, presets):
+    async def story(app, pilot):
+        form, choice = app.screen.query_one(DesignForm), app.screen.query_one("#architecture", Select)
+        first, second = list(TRAINABLE)[:2]
+        app.screen.query_one("#preset", Select).value = "quiet-one"
+        await until(pilot, lambda: app.screen.query_one("#option-depth", Input).value == "26")
+        choice.value = second
+        await until(pilot, lambda: form.architecture == second)
+        choice.value = first
+        await until(pilot, lambda: form.architecture == first)
+        await until(pilot, lambda: app.screen.query_one("#preset", Select).value == "quiet-one", "the preset")
+
+    bench(story)
+
+
 def test_what_was_typed_is_kept_for_each_architecture(bench):
     async def story(app, pilot):
         first, second = list(TRAINABLE)[:2]
@@ -116,7 +171,7 @@ def test_arrow_keys_walk_the_form_and_turn_choices(bench):
         await until(pilot, lambda: app.screen.query_one(DesignForm).architecture == names[1])
         await pilot.press("left")
         await until(pilot, lambda: app.screen.query_one(DesignForm).architecture == names[0])
-        below = "option-" + describe(TRAINABLE[names[0]].options)[0].name
+        below = app.screen.query_one(DesignForm).fields()[1].control.id
         await pilot.press("down")
         await until(pilot, lambda: app.focused.id == below)
         await pilot.press("up")
@@ -154,7 +209,8 @@ def test_the_command_holds_what_differs_from_the_defaults():
 def test_keys_that_arrive_in_one_piece_act_in_their_order(bench):
     async def story(app, pilot):
         await until(pilot, lambda: app.focused.id == "architecture")
-        for key in ("down", "end", "backspace", "backspace", "1", "4", "tab", "home", "9", "up"):
+        to_depth = ["down"] * (2 if TRAINABLE[app.screen.query_one(DesignForm).architecture].presets else 1)
+        for key in (*to_depth, "end", "backspace", "backspace", "1", "4", "tab", "home", "9", "up"):
             app.post_message(Key(key, key if len(key) == 1 else None))
         await until(pilot, lambda: app.screen.query_one("#option-depth", Input).value == "14", "14")
         await until(pilot, lambda: app.screen.query_one("#option-width", Input).value == "916", "916")

@@ -1,13 +1,16 @@
 """The picture of a plan: every architecture, every skip, every width."""
 
+from dataclasses import replace
+
 import pytest
 from reskeras_tui.plan_drawing import draw_plan, line_text, plain_glyphs
 from textual.widgets import Button, Label, Select
 from watching import text_of, until
 
-from reskeras.catalogue import ARCHITECTURES, plan
+from reskeras.catalogue import ARCHITECTURES, TRAINABLE, plan
 from reskeras.options import describe
-from reskeras.plan import Skip
+from reskeras.plan import Block, Head, Plan, Skip, Stage
+from reskeras.steps import Activation, Conv, CrossAttention, Dense, Embedding, FirstToken, GlobalPool, Norm
 
 CHOICES = [
     (name, skip)
@@ -16,7 +19,7 @@ CHOICES = [
     if option.name == "skip"
     for skip in option.choices
 ]
-SHAPES = {"image": (8, 8, 1), "sequence": (12, 5), "vector": (6,)}
+SHAPES = {"image": (8, 8, 1), "sequence": (12, 5), "vector": (6,), "tokens": (6,)}
 
 
 def drawing(name, width, **options):
@@ -30,7 +33,9 @@ def drawing(name, width, **options):
 def test_formula_shapes_and_parameters_are_drawn(name, skip, width):
     network, lines = drawing(name, width, skip=skip)
     text = "\n".join(lines)
-    assert "y = " + Skip(skip).text() in text
+    formulas = {"y = " + replace(block.skip, path=()).text() for _, block in network.blocks()}
+    assert all(formula in text for formula in formulas)
+    assert skip in {block.skip.kind for _, block in network.blocks()}
     assert max(map(len, lines)) <= width
     for _, shape in network.shapes()[:-1]:
         if list(network.shapes()).count(shape) == 1:
@@ -45,6 +50,31 @@ def test_formula_shapes_and_parameters_are_drawn(name, skip, width):
     )
     stem = network.parameters() - counted
     assert 0 <= stem < network.parameters()
+
+
+JOINED = Block(
+    (Norm("layer"), CrossAttention(2, 7)), Skip("scaled", carry=2.25, scale=1.0, trained=False), label="cross"
+)
+FURTHER = Head("value", (FirstToken(), Dense(1), Activation("tanh")))
+SHRUNK = Block((Conv(8, stride=2),), Skip("add", (Conv(8, 1, 2),)), before=(Norm(), Activation("relu")))
+
+
+@pytest.mark.parametrize("width", (44, 110))
+def test_encoders_further_heads_and_shared_steps_are_drawn(width):
+    encoder = Plan("reader", (7,), 11, (Embedding(11, 8),), (Stage((Block((Dense(8),)),) * 3),), ())
+    stem = (Embedding(11, 8, shared=True),)
+    network = Plan("writer", (5,), 11, stem, (Stage((JOINED,) * 2),), (Dense(11),), (FURTHER,), encoder)
+    lines = [line_text(line) for line in draw_plan(network, width)]
+    text = "\n".join(lines)
+    assert max(map(len, lines)) <= width
+    wanted = (
+        *("encoder input 7", "3 × ┤", "input 5", "2 × ┤", "y = 2.25 x + 1 f", "┌─┴─ head", "11 classes · 99 par"),
+        *("┌─┴─ value", "first token · dense 1 · tanh", "1 · 9 parameters"),
+    )
+    places = [text.index(words) for words in wanted]
+    assert places == sorted(places)
+    shrinking = Plan("shrinking", (8, 8, 3), 2, (), (Stage((SHRUNK,)),), (GlobalPool(), Dense(2)))
+    assert "│ x = batch norm · relu" in "\n".join(line_text(line) for line in draw_plan(shrinking, width))
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -74,6 +104,8 @@ def test_the_screen_shows_every_skip_of_every_architecture(bench):
     async def story(app, pilot):
         form = app.screen.query_one("#form")
         for name, skip in CHOICES:
+            if name not in TRAINABLE:
+                continue
             app.screen.query_one("#architecture", Select).value = name
             await until(pilot, lambda name=name: form.architecture == name)
             app.screen.query_one("#option-skip", Select).value = skip
@@ -81,8 +113,8 @@ def test_the_screen_shows_every_skip_of_every_architecture(bench):
             title = app.screen.query_one("#plan-title", Label)
             wanted = f"{network.parameters():,} parameters"
             await until(pilot, lambda wanted=wanted, title=title: wanted in str(title.content), wanted)
-            formula = "y = " + Skip(skip).text()
-            await until(pilot, lambda formula=formula: formula in text_of(app), formula)
+            formulas = {"y = " + replace(block.skip, path=()).text() for _, block in network.blocks()}
+            await until(pilot, lambda those=formulas: any(each in text_of(app) for each in those), formulas)
             assert not app.screen.query_one("#start", Button).disabled
 
     bench(story, size=(160, 48))

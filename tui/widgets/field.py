@@ -92,6 +92,19 @@ class OptionField(Vertical):
             return None if self.option.optional and not value else value
         return value
 
+    def show(self, value: Any) -> None:
+        """Put a value of the option into the control."""
+        self.control.value = self._in_control(value)
+
+    def shows(self, value: Any) -> bool:
+        """Return whether the control holds a value of the option."""
+        return self.control.value == self._in_control(value)
+
+    def _in_control(self, value: Any) -> Any:
+        if self.option.kind == "flag":
+            return bool(value)
+        return str(value) if self.option.kind == "choice" else _typed(value)
+
     @property
     def problem(self) -> str:
         """What is wrong with the value, or nothing."""
@@ -108,9 +121,7 @@ class OptionField(Vertical):
         return "yes" if self.control.value else "no"
 
     def _changed(self) -> None:
-        default = self.option.default
-        shown = _typed(default) if self.option.kind in ("integer", "number", "text") else default
-        self.set_class(self.control.value != shown, "-changed")
+        self.set_class(not self.shows(self.option.default), "-changed")
         self.post_message(self.Changed(self))
 
     def on_input_changed(self, event: Input.Changed) -> None:

@@ -19,6 +19,7 @@ from reskeras.runs import TrainingOptions
 
 from .data_suggester import DataSuggester
 from .field import OptionField
+from .preset_field import PresetField
 
 
 class FormValues(NamedTuple):
@@ -70,6 +71,7 @@ class DesignForm(VerticalScroll, can_focus=False):
             architecture_option(), notes={name: entry.summary for name, entry in TRAINABLE.items()}
         )
         self._architecture_fields = self._make_architecture_fields(self._shown)
+        self._presets = PresetField(TRAINABLE[self._shown], self._architecture_fields)
         self._training_fields = [
             OptionField(
                 option,
@@ -85,7 +87,7 @@ class DesignForm(VerticalScroll, can_focus=False):
         yield self._chooser
         yield Label("", id="architecture-summary", markup=False)
         with Vertical(id="architecture-options"):
-            yield from self._architecture_fields
+            yield from self._rows_of_family()
         yield Label("Training", classes="form-heading")
         with Vertical(id="training-options"):
             yield from self._training_fields
@@ -97,8 +99,13 @@ class DesignForm(VerticalScroll, can_focus=False):
             for option in describe(TRAINABLE[name].options)
         ]
 
+    def _rows_of_family(self) -> list[OptionField]:
+        presets = [self._presets] if TRAINABLE[self._shown].presets else []
+        return [*presets, *self._architecture_fields]
+
     def on_mount(self) -> None:
         self._show_summary()
+        self.call_after_refresh(self._presets.follow)
 
     @property
     def architecture(self) -> str:
@@ -107,7 +114,7 @@ class DesignForm(VerticalScroll, can_focus=False):
 
     def fields(self) -> list[OptionField]:
         """Return all rows, from the top."""
-        return [self._chooser, *self._architecture_fields, *self._training_fields]
+        return [self._chooser, *self._rows_of_family(), *self._training_fields]
 
     def values(self) -> FormValues:
         """Return what the form says now."""
@@ -144,21 +151,27 @@ class DesignForm(VerticalScroll, can_focus=False):
     async def _field_changed(self, event: OptionField.Changed) -> None:
         event.stop()
         field = event.field
-        if field.option.name == "architecture" and field.value != self._shown:
+        if field is self._chooser and field.value != self._shown:
             await self._show_architecture(field.value)
+        elif field is self._presets:
+            field.fill()
+        elif field in self._architecture_fields:
+            self._presets.follow()
         self.post_message(self.Edited())
 
     async def _show_architecture(self, name: str) -> None:
         """Replace the rows of the family; what was typed is kept for when somebody comes back."""
         self._kept[self._shown] = _values(self._architecture_fields)
         fields = self._make_architecture_fields(name)
+        presets = PresetField(TRAINABLE[name], fields)
         rows = self.query_one("#architecture-options")
         with self.app.batch_update():
             await rows.remove_children()
-            await rows.mount_all(fields)
+            await rows.mount_all([presets, *fields] if TRAINABLE[name].presets else fields)
             # Together and last: somebody may ask for the values while rows come and go.
-            self._shown, self._architecture_fields = name, fields
+            self._shown, self._architecture_fields, self._presets = name, fields, presets
             self._show_summary()
+        self.call_after_refresh(presets.follow)
 
     def _show_summary(self) -> None:
         entry = TRAINABLE[self._shown]
