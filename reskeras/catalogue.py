@@ -5,6 +5,8 @@ from dataclasses import replace
 from reskeras.architectures import Architecture, Preset
 from reskeras.architectures.densenet import DENSENET
 from reskeras.architectures.highway import HIGHWAY
+from reskeras.architectures.highway_convolution import HIGHWAY_CONVOLUTION
+from reskeras.architectures.imagenet_densenet import IMAGENET_DENSENET
 from reskeras.architectures.plain import PLAIN
 from reskeras.architectures.resnet import RESNET
 from reskeras.architectures.transformer import TRANSFORMER
@@ -12,7 +14,18 @@ from reskeras.options import OptionError, check, suggest
 from reskeras.plan import Plan
 from reskeras.steps import PlanError
 
-ARCHITECTURES: dict[str, Architecture] = {each.name: each for each in (RESNET, PLAIN, DENSENET, HIGHWAY, TRANSFORMER)}
+ARCHITECTURES: dict[str, Architecture] = {
+    each.name: each
+    for each in (
+        RESNET,
+        PLAIN,
+        DENSENET,
+        IMAGENET_DENSENET,
+        HIGHWAY,
+        HIGHWAY_CONVOLUTION,
+        TRANSFORMER,
+    )
+}
 
 
 def architecture(name: str) -> Architecture:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from bisect import bisect
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, Union
 
@@ -184,18 +185,18 @@ def suggest(word: str, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]}?" if near else ""
 
 
-def depth_problem(title: str, depth: int, depths: range, rule: str) -> str | None:
+def depth_problem(title: str, depth: int, depths: Sequence[int], rule: str) -> str | None:
     """Return the sentence for a depth off the paper's grid, or None when it is on it.
 
     Args:
         title: the architecture as people write it, such as `"ResNet"`.
         depth: the depth asked for.
-        depths: the depths that exist, as a range.
+        depths: the depths that exist, from small to large.
         rule: the paper's rule, such as `"6n+2"`.
     """
     if depth in depths:
         return None
-    index = min(max((depth - depths.start) // depths.step, 0), len(depths) - 1)
+    index = max(bisect(depths, depth) - 1, 0)
     below, above = depths[index], depths[min(index + 1, len(depths) - 1)]
     nearest = below if depth - below < above - depth else above
     around = [depths[i] for i in range(max(index - 1, 0), min(index + 3, len(depths)))]

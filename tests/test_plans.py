@@ -146,30 +146,14 @@ def test_what_must_divide_is_answered_with_the_nearest_that_does():
 # Trained parameters by He et al. 2015, Table 6 (the paper gives two digits; PAPERS.md section 2 the whole numbers).
 RESNETS = [(20, 269_722, 272_474), (32, 464_154, 466_906), (44, 658_586, 661_338), (56, 853_018, 855_770),
            (110, 1_727_962, 1_730_714)]  # fmt: skip
-# Huang et al. 2017, Table 2 (section 4): depth, growth, BC, count.
-DENSENETS = [(40, 12, False, 1_019_722), (100, 12, False, 6_979_642), (100, 24, False, 27_249_082),
-             (100, 12, True, 769_162), (250, 24, True, 15_324_406), (190, 40, True, 25_624_430),
-             (40, 36, True, 1_542_682), (40, 48, True, 2_733_130), (40, 60, True, 4_261_690)]  # fmt: skip
-# Srivastava et al. 2015 (1507.06228), section 3.1 (section 6): hidden layers, 71 plain units, 50 highway units.
-HIGHWAYS = [(10, 102_463, 85_660), (20, 153_583, 136_660), (50, 306_943, 289_660), (100, 562_543, 544_660)]
 
 small_image = partial(partial, plan, input_shape=(32, 32, 3), classes=10)
-mnist_vector = partial(partial, plan, input_shape=(784,), classes=10)
 COUNTS = {
     **{f"resnet-{d}-A": (small_image("resnet", depth=d, shortcut="pad"), a) for d, a, _ in RESNETS},
     **{f"resnet-{d}-B": (small_image("resnet", depth=d, shortcut="projection"), b) for d, _, b in RESNETS},
     # He et al. 2016 (section 3): the projection of a pre-activation network has no normalisation.
     "preactivation-110-A": (small_image("resnet", depth=110, order="pre", shortcut="pad"), 1_727_962),
     "preactivation-110-B": (small_image("resnet", depth=110, order="pre"), 1_730_522),
-    **{
-        f"densenet-{'BC-' if bc else ''}{d}-{k}": (
-            small_image("densenet", depth=d, growth=k, bottleneck=bc, compression=0.5 if bc else 1.0),
-            count,
-        )
-        for d, k, bc, count in DENSENETS
-    },
-    **{f"plain-{d}": (mnist_vector("plain", depth=d, width=71), count) for d, count, _ in HIGHWAYS},
-    **{f"highway-{d}": (mnist_vector("highway", depth=d, width=50), count) for d, _, count in HIGHWAYS},
 }
 
 

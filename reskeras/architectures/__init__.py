@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -23,8 +23,8 @@ class ArchitectureOptions(Options):
     title: ClassVar[str] = ""
     depth_rule: ClassVar[str] = "n"
 
-    def depths(self) -> range:
-        """Return the depths that exist with the other options as they are."""
+    def depths(self) -> Sequence[int]:
+        """Return the depths that exist with the other options as they are, from small to large."""
         raise NotImplementedError
 
     def problems(self):

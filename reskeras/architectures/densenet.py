@@ -1,13 +1,13 @@
 """Densely connected networks for small images: every layer reads all before it (Huang et al. 2017)."""
 
-from math import floor
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from reskeras.architectures import Architecture, ArchitectureOptions
-from reskeras.plan import Block, Plan, Skip, Stage
-from reskeras.steps import Activation, AveragePool, Conv, Dense, Dropout, GlobalPool, Norm, chain_shape
+from reskeras.architectures import Architecture, ArchitectureOptions, Preset
+from reskeras.blocks.dense import dense_layer, dense_stages
+from reskeras.plan import Plan
+from reskeras.steps import Activation, Conv, Dense, GlobalPool, Norm, chain_shape
 
 
 class DenseNetOptions(ArchitectureOptions):
@@ -22,7 +22,7 @@ class DenseNetOptions(ArchitectureOptions):
     compression: float = Field(
         1.0, gt=0, le=1, description="Share of the channels that a transition keeps (0.5 in DenseNet-BC)."
     )
-    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout after each convolution.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout after each convolution but the first.")
     skip: Literal["concat", "none"] = Field("concat", description="How a layer rejoins the stream: [x, f], or f alone.")
 
     def rule(self):
@@ -36,31 +36,20 @@ def plan(options: DenseNetOptions, input_shape, classes) -> Plan:
     """Write the stem, three dense blocks with two transitions between them, and the classifier."""
     per_stage = (options.depth - 4) // (6 if options.bottleneck else 3)
     stem = (Conv(2 * options.growth if options.bottleneck else 16),)
-    shape, stages = chain_shape(stem, input_shape), []
-    for index in range(3):
-        blocks = [_dense_layer(options)] * per_stage
-        for block in blocks:
-            shape = block.output_shape(shape)
-        if index < 2:
-            transition = _transition(floor(shape[-1] * options.compression))
-            blocks.append(transition)
-            shape = transition.output_shape(shape)
-        stages.append(Stage(tuple(blocks)))
+    layer = dense_layer(options.growth, options.bottleneck, options.dropout, skip=options.skip)
+    shape = chain_shape(stem, input_shape)
+    stages = dense_stages(layer, (per_stage,) * 3, shape, options.compression, options.dropout)
     head = (Norm(), Activation("relu"), GlobalPool(), Dense(classes))
-    return Plan(f"densenet-{options.depth}-{options.growth}", input_shape, classes, stem, tuple(stages), head)
+    return Plan(f"densenet-{options.depth}-{options.growth}", input_shape, classes, stem, stages, head)
 
 
-def _dense_layer(options: DenseNetOptions) -> Block:
-    steps = [Norm(), Activation("relu")]
-    drop = [Dropout(options.dropout)] if options.dropout else []
-    if options.bottleneck:
-        steps += [Conv(4 * options.growth, kernel=1), *drop, Norm(), Activation("relu")]
-    return Block((*steps, Conv(options.growth), *drop), Skip(options.skip))
-
-
-def _transition(channels: int) -> Block:
-    steps = (Norm(), Activation("relu"), Conv(max(channels, 1), kernel=1), AveragePool(2))
-    return Block(steps, Skip("none"), label="transition")
+def _preset(depth: int, growth: int, parameters: int, paper: str, compressed: bool = True) -> Preset:
+    """Return a network of Table 2; sizes in the paper are those for CIFAR-10."""
+    options = {"depth": depth, "growth": growth}
+    if compressed:
+        options |= {"bottleneck": True, "compression": 0.5}
+    name = f"densenet-{'bc-' if compressed else ''}{depth}-{growth}"
+    return Preset(name, options, (32, 32, 3), 10, parameters, paper)
 
 
 DENSENET = Architecture(
@@ -71,4 +60,15 @@ DENSENET = Architecture(
     options=DenseNetOptions,
     write=plan,
     tiny={"depth": 10, "growth": 4},
+    presets=(
+        _preset(40, 12, 1_019_722, "1.0M", compressed=False),
+        _preset(100, 12, 6_979_642, "7.0M", compressed=False),
+        _preset(100, 24, 27_249_082, "27.2M", compressed=False),
+        _preset(100, 12, 769_162, "0.8M"),
+        _preset(250, 24, 15_324_406, "15.3M"),
+        _preset(190, 40, 25_624_430, "25.6M"),
+        _preset(40, 36, 1_542_682, "1.5M"),
+        _preset(40, 48, 2_733_130, "2.7M"),
+        _preset(40, 60, 4_261_690, "4.3M"),
+    ),
 )

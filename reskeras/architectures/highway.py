@@ -4,16 +4,22 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from reskeras.architectures import Architecture, ArchitectureOptions
-from reskeras.plan import Block, Plan, Skip, Stage
-from reskeras.steps import Activation, Dense, Flatten
+from reskeras.architectures import Architecture, ArchitectureOptions, Preset
+from reskeras.blocks.highway import highway_dense
+from reskeras.plan import Plan, Stage
+from reskeras.steps import Dense, Flatten
 
 
 class HighwayOptions(ArchitectureOptions):
     """Options of a highway network; its depth counts hidden layers, the first of them plain."""
 
     title: ClassVar[str] = "A highway network"
-    depth: int = Field(10, ge=2, le=300, description="Hidden layers: one plain layer, then depth - 1 highway layers.")
+    depth: int = Field(
+        10,
+        ge=2,
+        le=900,
+        description="Hidden layers: one plain layer, then depth - 1 highway layers; without skips 300 at most.",
+    )
     width: int = Field(50, ge=1, le=4096, description="Units of each layer (the paper: 50, against 71 plain).")
     skip: Literal["gate", "add", "none"] = Field(
         "gate", description="How a layer rejoins the stream: t f + (1 - t) x, x + f, or f."
@@ -24,15 +30,20 @@ class HighwayOptions(ArchitectureOptions):
     activation: Literal["relu", "tanh", "gelu"] = Field("relu", description="Activation of each layer.")
 
     def depths(self):
-        return range(2, 301)
+        # Keras walks a network by recursion, along the skips where there are any: a deeper chain would not load.
+        return range(2, 301 if self.skip == "none" else 901)
 
 
 def plan(options: HighwayOptions, input_shape, classes) -> Plan:
     """Write one plain layer, `depth` - 1 equal highway layers, and the classifier (section 3.1 of 1507.06228)."""
-    layer = (Dense(options.width), Activation(options.activation))
-    block = Block(layer, Skip(options.skip, gate_bias=options.gate_bias))
+    block = highway_dense(options.width, options.activation, options.gate_bias, skip=options.skip)
     stages = (Stage((block,) * (options.depth - 1)),)
-    return Plan(f"highway-{options.depth}", input_shape, classes, (Flatten(), *layer), stages, (Dense(classes),))
+    return Plan(f"highway-{options.depth}", input_shape, classes, (Flatten(), *block.branch), stages, (Dense(classes),))
+
+
+def _preset(depth: int, parameters: int) -> Preset:
+    """Return a network of section 3.1 (1507.06228), of 50 units on MNIST; 900 layers are those of 1505.00387."""
+    return Preset(f"highway-{depth}", {"depth": depth}, (784,), 10, parameters)
 
 
 HIGHWAY = Architecture(
@@ -43,4 +54,11 @@ HIGHWAY = Architecture(
     options=HighwayOptions,
     write=plan,
     tiny={"depth": 3, "width": 8},
+    presets=(
+        _preset(10, 85_660),
+        _preset(20, 136_660),
+        _preset(50, 289_660),
+        _preset(100, 544_660),
+        _preset(900, 4_624_660),
+    ),
 )

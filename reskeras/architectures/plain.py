@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from reskeras.architectures import Architecture, ArchitectureOptions
+from reskeras.architectures import Architecture, ArchitectureOptions, Preset
 from reskeras.plan import Block, Plan, Skip, Stage
 from reskeras.steps import Activation, Conv, Dense, Flatten, GlobalPool, Norm
 
@@ -42,6 +42,11 @@ def plan(options: PlainOptions, input_shape, classes) -> Plan:
     return Plan(name, input_shape, classes, stem, (Stage((block,) * options.depth),), head)
 
 
+def _preset(depth: int, parameters: int) -> Preset:
+    """Return the network that a highway network of this depth is held against (1507.06228, section 3.1, MNIST)."""
+    return Preset(f"plain-{depth}", {"depth": depth, "width": 71, "activation": "relu"}, (784,), 10, parameters)
+
+
 PLAIN = Architecture(
     name="plain",
     summary="Layers in a chain, without skips: the control.",
@@ -50,4 +55,5 @@ PLAIN = Architecture(
     options=PlainOptions,
     write=plan,
     tiny={"depth": 2, "width": 8},
+    presets=(_preset(10, 102_463), _preset(20, 153_583), _preset(50, 306_943), _preset(100, 562_543)),
 )

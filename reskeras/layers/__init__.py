@@ -1,7 +1,7 @@
 """Keras layers to import anywhere: each one concept, saved, loaded and masked like Keras's own."""
 
 from reskeras.layers.attention import SelfAttention
-from reskeras.layers.highway import Gate
+from reskeras.layers.gate import Gate
 from reskeras.layers.padding import PadChannels
 from reskeras.layers.residual import Residual
 from reskeras.layers.scaling import Scale, ScaledAdd

@@ -7,7 +7,7 @@ import keras
 from reskeras import steps
 from reskeras.layers.attention import SelfAttention
 from reskeras.layers.composite import pooled_class
-from reskeras.layers.highway import Gate
+from reskeras.layers.gate import Gate
 from reskeras.layers.padding import PadChannels
 from reskeras.layers.residual import Residual
 from reskeras.layers.scaling import ScaledAdd
@@ -71,7 +71,7 @@ def make_skip(skip: Skip, carried: Shape, data_format: str = "channels_last", dt
     """Return what joins the two streams: a layer called on [x, f], or the name of a skip that `Residual` makes."""
     common = {"name": "skip", "dtype": dtype}
     if skip.kind == "gate":
-        return Gate(skip.gate_bias, **common)
+        return Gate(skip.gate_bias, skip.gate_kernel, skip.coupled, data_format, **common)
     if skip.kind == "scaled":
         return ScaledAdd(skip.scale, **common)
     if skip.kind == "concat" and data_format == "channels_first":

@@ -3,7 +3,7 @@
 import keras
 
 from reskeras.layers.composite import Composite
-from reskeras.layers.highway import Gate
+from reskeras.layers.gate import Gate
 from reskeras.layers.scaling import ScaledAdd
 
 CHAINS = ("branch", "skip_path", "after", "before")
