@@ -197,6 +197,12 @@ class Plan:
             rows.append((name, shape))
         return [*rows, ("head", chain_shape(self.head, shape))]
 
+    def outputs(self) -> dict[str, Shape]:
+        """Return the shape of each output for one sample by its name; `"output"` is the head's."""
+        shape = self.shapes()[-2][1]
+        heads = (Head("output", self.head), *self.further_heads)
+        return {head.name: chain_shape(head.steps, shape) for head in heads}
+
     def cost(self) -> Cost:
         """Return what the whole network costs, its encoder included."""
         shapes = self.shapes()
@@ -225,7 +231,7 @@ class Plan:
                     rows.append((name, _shape_text(shapes[name]), times + block.text()))
         rows.append(("head", _shape_text(shapes["head"]), " · ".join(step.text() for step in self.head)))
         for head in self.further_heads:
-            shape = chain_shape(head.steps, self.shapes()[-2][1])
+            shape = self.outputs()[head.name]
             rows.append((head.name, _shape_text(shape), " · ".join(step.text() for step in head.steps)))
         wide = [max(len(row[i]) for row in rows) for i in range(2)]
         lines = [f"{name:<{wide[0]}}  {shape:<{wide[1]}}  {what}".rstrip() for name, shape, what in rows]

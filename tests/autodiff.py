@@ -10,23 +10,44 @@ import numpy as np
 from keras.src.backend.common import dtypes
 
 
-def gradients(model: keras.Model, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the gradient of the mean cross-entropy in training mode for each trainable weight, by its path.
+def gradients(model: keras.Model, x, y) -> dict[str, np.ndarray]:
+    """Return the gradient of the mean loss in training mode for each trainable weight, by its path.
 
-    The loss is written in the backend: minus the logarithm of the softmax of the logits at the label, averaged.
+    The loss is written in the backend: minus the logarithm of the softmax of the logits at the label, averaged. Where
+    `y` is a dictionary of outputs, that is the loss of `"output"`, to which the mean squared error of each other output
+    is added. `x` is an array or a dictionary of inputs.
     """
     return {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}[keras.backend.backend()](model, x, y)
+
+
+def keras_loss(y):
+    """Return the loss of `gradients` as Keras's `compile` takes it."""
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    if not isinstance(y, dict):
+        return loss
+    return {name: loss if name == "output" else keras.losses.MeanSquaredError() for name in y}
+
+
+def _loss(outputs, y, cross_entropy, mean):
+    if not isinstance(y, dict):
+        return cross_entropy(outputs, y)
+    squared = (mean((outputs[name] - wanted) ** 2) for name, wanted in y.items() if name != "output")
+    return sum(squared, cross_entropy(outputs["output"], y["output"]))
 
 
 def _jax(model, x, y):
     import jax
     import jax.numpy as jnp
 
+    x, y = jax.tree.map(jnp.asarray, (x, y))
     fixed = [variable.value for variable in model.non_trainable_variables]
 
+    def cross_entropy(logits, labels):
+        return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[..., None], -1))
+
     def loss(weights):
-        logits, _ = model.stateless_call(weights, fixed, jnp.asarray(x), training=True)
-        return -jnp.mean(jax.nn.log_softmax(logits)[jnp.arange(len(y)), y])
+        outputs, _ = model.stateless_call(weights, fixed, x, training=True)
+        return _loss(outputs, y, cross_entropy, jnp.mean)
 
     found = jax.jit(jax.grad(loss))([variable.value for variable in model.trainable_variables])
     return _by_path(model, [np.asarray(each) for each in found])
@@ -35,10 +56,13 @@ def _jax(model, x, y):
 def _tensorflow(model, x, y):
     import tensorflow as tf
 
+    def cross_entropy(logits, labels):
+        return -tf.reduce_mean(tf.gather(tf.nn.log_softmax(logits), labels, axis=-1, batch_dims=labels.ndim))
+
+    x = tf.nest.map_structure(tf.constant, x)
     fixed = [variable.numpy() for variable in model.non_trainable_variables]
     with tf.GradientTape() as tape:
-        logits = model(tf.constant(x), training=True)
-        loss = -tf.reduce_mean(tf.gather(tf.nn.log_softmax(logits), tf.constant(y), axis=1, batch_dims=1))
+        loss = _loss(model(x, training=True), y, cross_entropy, tf.reduce_mean)
     found = tape.gradient(loss, [variable.value for variable in model.trainable_variables])
     for variable, value in zip(model.non_trainable_variables, fixed, strict=True):
         variable.assign(value)
@@ -48,9 +72,12 @@ def _tensorflow(model, x, y):
 def _torch(model, x, y):
     import torch
 
+    def cross_entropy(logits, labels):
+        return -torch.take_along_dim(torch.log_softmax(logits, -1), labels.long()[..., None], -1).mean()
+
+    x, y = (keras.tree.map_structure(torch.from_numpy, each) for each in (x, y))
     fixed = [variable.value.detach().clone() for variable in model.non_trainable_variables]
-    logits = model(torch.from_numpy(x), training=True)
-    loss = -torch.log_softmax(logits, -1)[torch.arange(len(y)), torch.from_numpy(y).long()].mean()
+    loss = _loss(model(x, training=True), y, cross_entropy, torch.mean)
     found = torch.autograd.grad(loss, [variable.value for variable in model.trainable_variables])
     with torch.no_grad():
         for variable, value in zip(model.non_trainable_variables, fixed, strict=True):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 
 from reskeras.catalogue import ARCHITECTURES
 from reskeras.options import check, describe
+from reskeras.plan import Plan
 
-SHAPES = {"image": (8, 8, 1), "vector": (6,), "sequence": (5, 3)}
+SHAPES = {"image": (8, 8, 1), "vector": (6,), "sequence": (5, 3), "tokens": (7,)}
 CLASSES = 3
+
+ONE_CLASS_A_SAMPLE = ("classes", "game")
+"""The tasks whose main output is one class for the whole sample; the others have one for each token."""
 
 
 def skips(name: str) -> tuple[str, ...]:
@@ -25,19 +30,61 @@ def input_shape(name: str) -> tuple[int, ...]:
     return SHAPES[ARCHITECTURES[name].inputs[0]]
 
 
+def output_shape(name: str, sample: tuple[int, ...], classes: int = CLASSES) -> tuple[int, ...]:
+    """Return the shape of an architecture's main output for one sample of the shape `sample`."""
+    return (classes,) if ARCHITECTURES[name].task in ONE_CLASS_A_SAMPLE else (sample[0], classes)
+
+
 def tiny_options(name: str, skip: str) -> dict:
     """Return the options of the smallest network of an architecture with a skip."""
     return {**ARCHITECTURES[name].tiny, "skip": skip}
 
 
-def tiny_plan(name: str, skip: str):
+def tiny_plan(name: str, skip: str) -> Plan:
     """Return the plan of the smallest network of an architecture with a skip."""
     entry = ARCHITECTURES[name]
     return entry.plan(check(entry.options, tiny_options(name, skip), name), input_shape(name), CLASSES)
 
 
-def samples(name: str, count: int = 6, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return random samples and labels for an architecture."""
-    generator = np.random.default_rng(seed)
-    x = generator.normal(size=(count, *input_shape(name))).astype("float32")
-    return x, generator.integers(0, CLASSES, count).astype("int32")
+def samples(name: str, count: int = 6, seed: int = 0, padded: bool = False):
+    """Return random samples for the smallest network of an architecture, and what it is to learn.
+
+    Args:
+        name: the architecture.
+        count: how many samples.
+        seed: another seed gives other samples.
+        padded: whether the last tokens of a sequence are 0, which is padding where a network leaves it out.
+
+    Returns:
+        samples, an array or where the network has several inputs a dictionary of them; and labels, an array or where it
+        has several outputs a dictionary of labels for `"output"` and numbers for the others.
+    """
+    plan, generator = tiny_plan(name, skips(name)[0]), np.random.default_rng(seed)
+    x = {"samples": _input(plan, count, generator, padded)}
+    if plan.encoder:
+        x["source"] = _input(plan.encoder, count, generator, padded)
+    if plan.takes_segments():
+        x["segments"] = generator.integers(0, 2, (count, *plan.input_shape)).astype("int32")
+    outputs = plan.outputs()
+    y = {key: generator.uniform(-1, 1, (count, *shape)).astype("float32") for key, shape in outputs.items()}
+    y["output"] = generator.integers(0, CLASSES, (count, *outputs["output"][:-1])).astype("int32")
+    return _alone(x), _alone(y)
+
+
+def _input(plan: Plan, count: int, generator: np.random.Generator, padded: bool) -> np.ndarray:
+    shape = (count, *plan.input_shape)
+    if not plan.takes_tokens():
+        return generator.normal(size=shape).astype("float32")
+    tokens = generator.integers(1, plan.stem[0].vocabulary, shape).astype("int32")
+    if padded:
+        tokens[:, -2:] = 0
+    return tokens
+
+
+def _alone(named: dict[str, np.ndarray]):
+    return named if len(named) > 1 else next(iter(named.values()))
+
+
+def predict(model: keras.Model, x) -> list[np.ndarray]:
+    """Return what a model gives for samples, one array an output."""
+    return [np.asarray(each) for each in keras.tree.flatten(model.predict(x, verbose=0))]

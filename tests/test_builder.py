@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +12,16 @@ import keras
 import numpy as np
 import pytest
 from autodiff import gradients
-from networks import CLASSES, TINY, input_shape, samples, tiny_options, tiny_plan
+from networks import CLASSES, TINY, input_shape, output_shape, predict, samples, tiny_options, tiny_plan
 from weights import randomise
 
 import reskeras
+from reskeras.builder import build_plan
 from reskeras.installed import installed_backends
+from reskeras.layers import Residual
 from reskeras.options import OptionError
+from reskeras.plan import Head, Plan
+from reskeras.steps import Activation, Dense
 from reskeras.transforms.portable import portable
 
 
@@ -43,7 +47,9 @@ def test_plan_tells_shapes_and_counts_of_the_built_model(built, name, skip):
     for address, shape in plan.shapes():
         if address.startswith("stage"):
             assert tuple(model.get_layer(address).output.shape[1:]) == shape
-    assert model.output_shape == (None, CLASSES)
+    outputs = model.output if plan.further_heads else {"output": model.output}
+    assert {key: each.shape for key, each in outputs.items()} == {k: (None, *s) for k, s in plan.outputs().items()}
+    assert plan.outputs()["output"] == output_shape(name, input_shape(name))
 
 
 @pytest.mark.parametrize(("name", "skip"), TINY)
@@ -64,26 +70,30 @@ def _without_effect(path: str) -> bool:
 def test_weights_are_named_by_their_address(built, name, skip):
     paths = [variable.path for variable in built(name, skip).trainable_variables]
     assert len(set(paths)) == len(paths)
-    assert all(path.split("/")[0].startswith(("stem_", "stage", "head_")) for path in paths)
+    further = tuple(f"{head.name}_" for head in tiny_plan(name, skip).further_heads)
+    address = r"(encoder_)?(stem_|stage\d+_|head_)"
+    assert all(re.match(address, path) or path.startswith(further) for path in paths)
     assert not any("." in path for path in paths)
 
 
 @pytest.mark.parametrize(("name", "skip"), TINY)
 def test_own_file_loads_with_the_package(built, name, skip, tmp_path):
-    model, (x, _) = built(name, skip), samples(name)
+    model, (x, _) = built(name, skip), samples(name, padded=True)
     model.save(tmp_path / "own.keras")
     loaded = keras.models.load_model(tmp_path / "own.keras")
     assert [layer.name for layer in loaded.layers] == [layer.name for layer in model.layers]
-    np.testing.assert_array_equal(_predict(loaded, x), _predict(model, x))
+    for found, wanted in zip(predict(loaded, x), predict(model, x), strict=True):
+        np.testing.assert_array_equal(found, wanted)
 
 
 @pytest.mark.parametrize(("name", "skip"), TINY)
 def test_portable_model_is_of_keras_layers_alone(built, name, skip):
-    model, (x, _) = built(name, skip), samples(name)
+    model, (x, _) = built(name, skip), samples(name, padded=True)
     before = [layer.name for layer in model.layers]
     flat = portable(model)
     assert all(type(layer).__module__.startswith("keras.") for layer in flat._flatten_layers())
-    np.testing.assert_allclose(_predict(flat, x), _predict(model, x), rtol=0, atol=1e-6)
+    for found, wanted in zip(predict(flat, x), predict(model, x), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-6)
     assert [layer.name for layer in model.layers] == before
     addresses = {variable.path.rsplit("/", 1)[0].replace("/", "_") for variable in model.trainable_variables}
     assert {variable.path.rsplit("/", 1)[0].replace("/", "_") for variable in flat.trainable_variables} == addresses
@@ -100,30 +110,32 @@ def test_portable_keeps_what_is_frozen():
 
 
 LOADER = """
-import json, sys
+import pathlib, sys
 sys.modules["reskeras"] = None
 import numpy as np, keras
-folder = sys.argv[1]
-samples = np.load(folder + "/samples.npz")
-found = {name: np.asarray(keras.models.load_model(f"{folder}/{name}.keras").predict(samples[name], verbose=0)).tolist()
-         for name in samples.files}
-print(json.dumps(found))
+for path in pathlib.Path(sys.argv[1]).glob("*.keras"):
+    inputs = dict(np.load(path.with_suffix(".inputs.npz")))
+    x = inputs if len(inputs) > 1 else inputs["samples"]
+    found = keras.tree.flatten(keras.models.load_model(path).predict(x, verbose=0))
+    np.savez(path.with_suffix(f".{keras.backend.backend()}.npz"), *found)
 """
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """A folder with the portable file of every tiny network, their samples, and the predictions of the original."""
-    folder, wanted, inputs = tmp_path_factory.mktemp("exported"), {}, {}
+    """A folder with the portable file of every tiny network and its samples, and the predictions of the originals."""
+    folder, wanted = tmp_path_factory.mktemp("exported"), {}
     for name, skip in TINY:
         keras.utils.set_random_seed(2)
         model = reskeras.build(name, input_shape=input_shape(name), classes=CLASSES, **tiny_options(name, skip))
-        x, _ = samples(name)
+        x, _ = samples(name, padded=True)
         randomise(model)
         reskeras.save_portable(model, folder / f"{name}-{skip}.keras", x)
-        probability = keras.ops.convert_to_numpy(keras.ops.softmax(model.predict(x, verbose=0)))
-        wanted[f"{name}-{skip}"], inputs[f"{name}-{skip}"] = probability, x
-    np.savez(folder / "samples.npz", **inputs)
+        outputs = model.predict(x, verbose=0)
+        logits = outputs["output"] if isinstance(outputs, dict) else outputs
+        probability = np.asarray(keras.ops.softmax(logits))
+        wanted[f"{name}-{skip}"] = {**outputs, "output": probability} if isinstance(outputs, dict) else probability
+        np.savez(folder / f"{name}-{skip}.inputs.npz", **(x if isinstance(x, dict) else {"samples": x}))
     return folder, wanted
 
 
@@ -135,10 +147,27 @@ def test_portable_files_load_without_the_package_on_every_backend(exported, read
         [sys.executable, "-c", LOADER, str(folder)], env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found.keys() == wanted.keys()
-    for name, probability in wanted.items():
-        np.testing.assert_allclose(found[name], probability, rtol=0, atol=1e-5, err_msg=name)
+    for name, outputs in wanted.items():
+        found = np.load(folder / f"{name}.{reader}.npz")
+        for each, expected in zip(found.values(), keras.tree.flatten(outputs), strict=True):
+            np.testing.assert_allclose(each, expected, rtol=0, atol=1e-5, err_msg=name)
+
+
+def test_a_network_of_several_inputs_and_outputs_is_portable(tmp_path):
+    plan = Plan("two-headed", (4,), 3, (Dense(5),), (), (Dense(3),), (Head("value", (Dense(1), Activation("tanh"))),))
+    network = build_plan(plan)
+    assert {key: each.shape for key, each in network.output.items()} == {"output": (None, 3), "value": (None, 1)}
+    inputs = {name: keras.Input((4,), name=name) for name in ("source", "samples")}
+    joined = keras.layers.Add()([Residual([keras.layers.Dense(4)])(inputs["source"]), inputs["samples"]])
+    model = keras.Model(inputs, network(joined))
+    x = {name: np.random.default_rng(i).normal(size=(2, 4)).astype("float32") for i, name in enumerate(inputs)}
+    reskeras.save_portable(network, tmp_path / "heads.keras", x["samples"], None)
+    reskeras.save_portable(model, tmp_path / "both.keras", x)
+    loaded = keras.models.load_model(tmp_path / "both.keras")
+    found, wanted = loaded.predict(x, verbose=0), model.predict(x, verbose=0)
+    shares = np.exp(wanted["output"]) / np.exp(wanted["output"]).sum(-1, keepdims=True)
+    np.testing.assert_allclose(found["output"], shares, atol=1e-6)
+    np.testing.assert_allclose(found["value"], wanted["value"], atol=1e-6)
 
 
 def test_failing_export_leaves_the_file_that_was_there(tmp_path):
@@ -163,17 +192,13 @@ def test_deepest_networks_build_and_load_within_the_recursion_limit(tmp_path):
 def test_logits_and_probabilities():
     arguments = {"input_shape": (4,), "classes": 2, "depth": 1, "width": 2}
     x = np.ones((3, 4), "float32")
-    probabilities = _predict(reskeras.build("plain", classifier_activation="softmax", **arguments), x)
+    (probabilities,) = predict(reskeras.build("plain", classifier_activation="softmax", **arguments), x)
     np.testing.assert_allclose(probabilities.sum(-1), 1, atol=1e-6)
 
 
 def test_errors_come_from_the_declarations():
     with pytest.raises(OptionError, match=r"ResNet has no depth 57 .*Did you mean 56\?"):
         reskeras.build("resnet", input_shape=(8, 8, 1), classes=3, depth=57)
-
-
-def _predict(model, x):
-    return np.asarray(model.predict(x, verbose=0))
 
 
 def test_package_offers_its_names():

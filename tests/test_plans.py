@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from networks import output_shape
 
 from reskeras.architectures import INPUT_KINDS
 from reskeras.catalogue import ARCHITECTURES, plan
@@ -15,12 +16,17 @@ from reskeras.options import OptionError, check, describe
 from reskeras.plan import Block, Plan, Skip, Stage, repeats
 from reskeras.steps import AveragePool, Conv, Dense, Norm, PlanError
 
-SAMPLES = {"vector": (6,), "sequence": (6, 3), "image": (8, 8, 3)}
+SAMPLES = {"vector": (6,), "sequence": (6, 3), "image": (8, 8, 3), "tokens": (6,)}
 CLASSES = 5
 
 
 def test_there_is_a_sample_of_every_kind():
-    assert set(SAMPLES) == set(INPUT_KINDS.values())
+    assert set(SAMPLES) == {*INPUT_KINDS.values(), "tokens"}
+
+
+def every_block(network: Plan) -> list[Block]:
+    """Return the blocks of a network and of its encoder."""
+    return [block for part in (network.encoder, network) if part for _, block in part.blocks()]
 
 
 NETWORKS = [
@@ -44,7 +50,7 @@ def test_a_network_leads_from_the_sample_to_the_classes(name, sample, options):
     shapes = network.shapes()
     assert (network.input_shape, network.classes) == (sample, CLASSES)
     assert [shapes[0][0], shapes[-1][0]] == ["stem", "head"]
-    assert shapes[-1][1] == (CLASSES,)
+    assert shapes[-1][1] == output_shape(name, sample, CLASSES)
     assert len(shapes) == len(network.blocks()) + 2
     assert all(isinstance(size, int) and size > 0 for _, shape in shapes for size in shape)
     assert network.parameters() > 0
@@ -75,6 +81,12 @@ def test_the_json_form_is_json_and_holds_every_block(name, sample, options):
 def test_the_text_form_counts_every_block_once(name, sample, options):
     network = plan(name, sample, CLASSES, **options)
     lines = network.text().splitlines()
+    of_encoder = [line.removeprefix("encoder: ") for line in lines if line.startswith("encoder: ")]
+    if network.encoder:
+        assert of_encoder == network.encoder.text().splitlines()
+    lines = lines[len(of_encoder) :]
+    for head in reversed(network.further_heads):
+        assert lines.pop().startswith(head.name)
     rows = [re.fullmatch(r"(\S+) +(\S+)(?: +(?:(\d+) x )?(.*))?", line) for line in lines]
     assert all(line == line.rstrip() for line in lines)
     assert [rows[0][1], rows[1][1], rows[-1][1]] == ["input", "stem", "head"]
@@ -86,16 +98,19 @@ def test_the_text_form_counts_every_block_once(name, sample, options):
 
 @pytest.mark.parametrize(("name", "options"), VARIANTS)
 def test_every_choice_makes_a_network(name, options):
-    network = plan(name, SAMPLES[ARCHITECTURES[name].inputs[0]], CLASSES, **options)
-    assert network.shapes()[-1][1] == (CLASSES,)
-    assert any(block.skip.kind == options.get("skip", block.skip.kind) for _, block in network.blocks())
+    sample = SAMPLES[ARCHITECTURES[name].inputs[0]]
+    network = plan(name, sample, CLASSES, **options)
+    # What another head gives is its family's own affair.
+    if "head" not in options:
+        assert network.outputs()["output"] == output_shape(name, sample, CLASSES)
+    assert any(block.skip.kind == options.get("skip", block.skip.kind) for block in every_block(network))
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_skip_none_joins_nothing(name):
     network = plan(name, SAMPLES[ARCHITECTURES[name].inputs[0]], CLASSES, **ARCHITECTURES[name].tiny, skip="none")
-    assert {block.skip.kind for _, block in network.blocks()} == {"none"}
-    assert not any(block.skip.path for _, block in network.blocks())
+    assert {block.skip.kind for block in every_block(network)} == {"none"}
+    assert not any(block.skip.path for block in every_block(network))
 
 
 @pytest.mark.parametrize("entry", ARCHITECTURES.values(), ids=ARCHITECTURES)
@@ -107,13 +122,17 @@ def test_a_deeper_network_has_more_blocks_and_more_weights(entry):
         assert len(smaller.blocks()) < len(larger.blocks())
         assert smaller.parameters() < larger.parameters()
     deepest = plan(entry.name, sample, CLASSES, **{**entry.tiny, "depth": depths[-1]})
-    assert len(deepest.text().splitlines()) <= 4 + 3 * len(deepest.stages)
+    parts = [part for part in (deepest.encoder, deepest) if part]
+    most = sum(4 + 3 * len(part.stages) + len(part.further_heads) for part in parts)
+    assert len(deepest.text().splitlines()) <= most
 
 
 @pytest.mark.parametrize("entry", ARCHITECTURES.values(), ids=ARCHITECTURES)
 def test_the_wrong_kind_of_sample_is_answered_with_the_kinds_that_fit(entry):
+    # A sequence of token numbers has the shape of a vector.
+    fitting = {"vector" if kind == "tokens" else kind for kind in entry.inputs}
     for kind, sample in {**SAMPLES, "unknown kind": (2, 8, 8, 3)}.items():
-        if kind in entry.inputs:
+        if kind in fitting or kind == "tokens":
             continue
         with pytest.raises(PlanError) as caught:
             plan(entry.name, sample, CLASSES, **entry.tiny)

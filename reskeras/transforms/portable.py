@@ -75,32 +75,46 @@ def _copy_layer(layer: keras.Layer) -> keras.Layer:
 
 
 def save_portable(
-    model: keras.Model, path: Path, samples: np.ndarray, classifier_activation: str | None = "softmax"
+    model: keras.Model,
+    path: Path,
+    samples: np.ndarray | dict[str, np.ndarray],
+    classifier_activation: str | None = "softmax",
 ) -> None:
     """Write a `.keras` file that plain Keras loads on any backend, and check that it predicts as the model does.
 
     Args:
         model: a built functional model that gives logits.
         path: the file to write; a file of that name is replaced only once the new one is whole.
-        samples: some samples to compare predictions on.
-        classifier_activation: activation put behind the logits; None for none.
+        samples: some samples to compare predictions on; a dictionary of them for a model of several inputs.
+        classifier_activation: activation put behind the logits, those called `"output"` in a model of several outputs;
+            None for none.
 
     Raises:
         NotPortable: where the model cannot be written so, or the file's predictions differ.
         OSError: where the file cannot be written.
     """
     if classifier_activation is not None:
-        output = keras.layers.Activation(classifier_activation, dtype="float32", name="probabilities")(model.output)
-        model = keras.Model(model.input, output, name=model.name)
+        model = _activated(model, classifier_activation)
     flat = portable(model)
     draft = path.with_name(f".{path.stem}.draft.keras")
     try:
         flat.save(draft, include_optimizer=False)
-        wanted, found = (
-            np.asarray(each.predict(samples, verbose=0)) for each in (model, keras.models.load_model(draft))
-        )
-        if not np.allclose(wanted, found, rtol=0, atol=1e-5, equal_nan=True):
-            raise NotPortable(f"The file's predictions differ from the model's by {np.abs(wanted - found).max():.1e}.")
+        _compare(keras.models.load_model(draft), model, samples)
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _activated(model: keras.Model, activation: str) -> keras.Model:
+    layer = keras.layers.Activation(activation, dtype="float32", name="probabilities")
+    several = isinstance(model.output, dict)
+    output = {**model.output, "output": layer(model.output["output"])} if several else layer(model.output)
+    return keras.Model(model.input, output, name=model.name)
+
+
+def _compare(loaded: keras.Model, model: keras.Model, samples) -> None:
+    outputs = (keras.tree.flatten(each.predict(samples, verbose=0)) for each in (model, loaded))
+    for wanted, found in zip(*outputs, strict=True):
+        if not np.allclose(wanted, found, rtol=0, atol=1e-5, equal_nan=True):
+            difference = np.abs(np.asarray(wanted) - np.asarray(found)).max()
+            raise NotPortable(f"The file's predictions differ from the model's by {difference:.1e}.")
