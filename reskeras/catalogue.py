@@ -7,9 +7,11 @@ from reskeras.architectures.densenet import DENSENET
 from reskeras.architectures.highway import HIGHWAY
 from reskeras.architectures.highway_convolution import HIGHWAY_CONVOLUTION
 from reskeras.architectures.imagenet_densenet import IMAGENET_DENSENET
+from reskeras.architectures.imagenet_resnet import IMAGENET_RESNET
 from reskeras.architectures.plain import PLAIN
 from reskeras.architectures.resnet import RESNET
 from reskeras.architectures.transformer import TRANSFORMER
+from reskeras.architectures.wide_resnet import WIDE_RESNET
 from reskeras.options import OptionError, check, suggest
 from reskeras.plan import Plan
 from reskeras.steps import PlanError
@@ -19,6 +21,8 @@ ARCHITECTURES: dict[str, Architecture] = {
     for each in (
         RESNET,
         PLAIN,
+        WIDE_RESNET,
+        IMAGENET_RESNET,
         DENSENET,
         IMAGENET_DENSENET,
         HIGHWAY,

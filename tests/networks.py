@@ -88,3 +88,25 @@ def _alone(named: dict[str, np.ndarray]):
 def predict(model: keras.Model, x) -> list[np.ndarray]:
     """Return what a model gives for samples, one array an output."""
     return [np.asarray(each) for each in keras.tree.flatten(model.predict(x, verbose=0))]
+
+
+def recursion(model: keras.Model) -> int:
+    """Return how deep Keras's recursion over the graph of a model goes: first inputs first, each layer once."""
+    met, deepest = set(), 0
+    for output in model.outputs:
+        stack = [_node(output)]
+        while stack:
+            deepest = max(deepest, len(stack))
+            met.add(id(stack[-1]))
+            inputs = [] if stack[-1].is_input else map(_node, stack[-1].input_tensors)
+            following = next((node for node in inputs if id(node) not in met), None)
+            if following is None:
+                stack.pop()
+            else:
+                stack.append(following)
+    return deepest
+
+
+def _node(tensor):
+    layer, index, _ = tensor._keras_history
+    return layer._inbound_nodes[index]

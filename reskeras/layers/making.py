@@ -144,7 +144,9 @@ _MAKERS = {
     steps.Activation: lambda step, _axes, common, _: keras.layers.Activation(step.name, **common),
     steps.Dropout: lambda step, _axes, common, _: keras.layers.Dropout(step.rate, **common),
     steps.Flatten: lambda _step, _axes, common, _: keras.layers.Flatten(**common),
-    steps.PadChannels: lambda step, _axes, common, _: PadChannels(step.filters, step.stride, **common),
+    steps.PadChannels: lambda step, _axes, common, data_format: PadChannels(
+        step.filters, step.stride, step.pool, data_format, **common
+    ),
     steps.Tokens: lambda step, _axes, common, _: Tokens(step.width, step.patch, **common),
     steps.Attention: lambda step, _axes, common, _: SelfAttention(step.heads, step.dropout, **common),
     steps.Standardize: lambda step, _axes, common, _: keras.layers.Normalization(
