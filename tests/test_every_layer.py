@@ -172,7 +172,9 @@ class _MaskOf(keras.Layer):
     """The mask of x as numbers, (batch, time); one number -1 a sample where there is none."""
 
     def call(self, x, mask=None):
-        return -keras.ops.ones_like(x[:, 0, :1]) if mask is None else keras.ops.cast(mask, "float32")
+        if mask is None:
+            return -keras.ops.ones_like(x[:, :1] if len(x.shape) == 2 else x[:, 0, :1])
+        return keras.ops.cast(mask, "float32")
 
     def compute_mask(self, inputs, previous_mask):
         return None

@@ -2,9 +2,21 @@
 
 from reskeras.layers.attention import SelfAttention
 from reskeras.layers.gate import Gate
+from reskeras.layers.lstm import LSTM1997
 from reskeras.layers.padding import PadChannels
 from reskeras.layers.residual import Residual
 from reskeras.layers.scaling import Scale, ScaledAdd
+from reskeras.layers.stacked_lstm import StackedLSTM
 from reskeras.layers.tokens import Tokens
 
-__all__ = ["Gate", "PadChannels", "Residual", "Scale", "ScaledAdd", "SelfAttention", "Tokens"]
+__all__ = [
+    "LSTM1997",
+    "Gate",
+    "PadChannels",
+    "Residual",
+    "Scale",
+    "ScaledAdd",
+    "SelfAttention",
+    "StackedLSTM",
+    "Tokens",
+]

@@ -22,6 +22,10 @@ class Composite(keras.Layer):
         """Return a new sub-layer that follows this layer's precision."""
         return layer_class(name=name, dtype=self.dtype_policy, **arguments)
 
+    def call_in_core_layers(self, *arguments, **options):
+        """Return what the layer gives, as Keras's own layers compute it: a part of another class is replaced here."""
+        return self.call(*arguments, **options)
+
     def get_config(self):
         return {**super().get_config(), **{name: _plain(getattr(self, name)) for name in _arguments(type(self))}}
 

@@ -8,6 +8,7 @@ from reskeras import steps
 from reskeras.layers.attention import SelfAttention
 from reskeras.layers.composite import pooled_class
 from reskeras.layers.gate import Gate
+from reskeras.layers.lstm import lstm_layer
 from reskeras.layers.padding import PadChannels
 from reskeras.layers.residual import Residual
 from reskeras.layers.scaling import ScaledAdd
@@ -149,6 +150,7 @@ _MAKERS = {
     ),
     steps.Tokens: lambda step, _axes, common, _: Tokens(step.width, step.patch, **common),
     steps.Attention: lambda step, _axes, common, _: SelfAttention(step.heads, step.dropout, **common),
+    steps.LSTM: lambda step, _axes, common, _: lstm_layer(step, **common),
     steps.Standardize: lambda step, _axes, common, _: keras.layers.Normalization(
         axis=-1, mean=list(step.mean), variance=list(step.variance), **common
     ),

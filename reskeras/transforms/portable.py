@@ -29,12 +29,29 @@ def portable(model: keras.Model) -> keras.Model:
         flat = _take_apart_once(flat)
     # Once more from its own description: weights are named when they are made, which was before the parts got the names
     # that they have now.
-    named = keras.models.clone_model(flat)
+    named = keras.models.clone_model(flat, clone_function=_copy_unbuilt)
     for new, old in zip(named.layers, flat.layers, strict=True):
         if old.weights:
             new.set_weights(old.get_weights())
         new.trainable = old.trainable
     return named
+
+
+def _copy_unbuilt(layer: keras.Layer) -> keras.Layer:
+    return layer.__class__.from_config(_in_core_words(layer.get_config()))
+
+
+def _in_core_words(config):
+    """Return a layer's configuration for a file that loads anywhere and has weights already."""
+    if isinstance(config, list):
+        return [_in_core_words(each) for each in config]
+    if not isinstance(config, dict):
+        return config
+    known = keras.saving.get_registered_object(config.get("registered_name"))
+    if isinstance(known, type) and issubclass(known, keras.Initializer):
+        return keras.initializers.serialize(keras.initializers.Zeros())
+    # Bidirectional would build the layers inside it at once, before it can give their weights its own name.
+    return {key: _in_core_words(value) for key, value in config.items() if key != "build_config"}
 
 
 def _take_apart_once(model: keras.Model) -> keras.Model:
@@ -47,7 +64,7 @@ def _take_apart_once(model: keras.Model) -> keras.Model:
 
     def call(layer: keras.Layer, *arguments, **options):
         if isinstance(layer, Composite):
-            return layer.call(*arguments, **options)
+            return layer.call_in_core_layers(*arguments, **options)
         return layer(*arguments, **options)
 
     inputs = [keras.Input(batch_shape=each.shape, dtype=each.dtype, name=each.name) for each in model.inputs]
@@ -57,6 +74,9 @@ def _take_apart_once(model: keras.Model) -> keras.Model:
 
 def _copy_layer(layer: keras.Layer) -> keras.Layer:
     new = layer.__class__.from_config(layer.get_config())
+    if not isinstance(layer, keras.Layer):
+        # An operation, such as the comparison that finds padding.
+        return new
     if layer.built and not new.built:
         new.build_from_config(layer.get_build_config())
     # Layer by layer, since the order of a whole model's weights may differ between the two ways of writing it.
