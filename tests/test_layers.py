@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from reskeras.layers import Gate, PadChannels, Residual, Scale, ScaledAdd, SelfAttention, Tokens
+from reskeras.layers import DropPath, Gate, PadChannels, Residual, Scale, ScaledAdd, SelfAttention, Tokens
 
 RANDOM = np.random.default_rng(7)
 
@@ -51,13 +51,6 @@ def test_gate_mixes_what_is_computed_with_what_is_carried():
     t = _sigmoid(x @ _array(gate.transform.kernel) + _array(gate.transform.bias))
     np.testing.assert_allclose(_array(gate.transform.bias), -2.0)
     np.testing.assert_allclose(y, t * f + (1 - t) * x, rtol=1e-5, atol=1e-6)
-
-
-def test_scaled_add_starts_as_the_identity_and_learns_one_factor():
-    layer, x, f = ScaledAdd(), _x(3, 4, 5), _x(3, 4, 5)
-    np.testing.assert_array_equal(_array(layer([x, f])), x)
-    layer.set_weights([np.array([[0.25]], "float32")])
-    np.testing.assert_allclose(_array(layer([x, f])), x + 0.25 * f, rtol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 4, 3), (2, 5, 3)])
@@ -113,7 +106,12 @@ def test_masks_pass_through_a_residual_block():
         (lambda: SelfAttention(3).build((None, 5, 4)), r"heads=3 and a width of 4"),
         (lambda: PadChannels(2).build((None, 4, 4, 3)), r"adds channels up to 2\. Received: 3"),
         (lambda: Tokens(4, patch=3).build((None, 8, 8, 1)), r"patch=3 and shape=\(8, 8, 1\)"),
-        (lambda: Scale().build((None, None, None, 3)), r"at most one unknown size"),
+        (lambda: Scale(per="channel").build((None, None)), r"each channel needs their number.*\(None, None\)"),
+        (lambda: Scale(per="head"), r"per must be one of layer, channel\. Received: per='head'"),
+        (lambda: ScaledAdd().build([(2, 3), (2, 4)]), r"one shape\. Received: shapes \(2, 3\) and \(2, 4\)"),
+        (lambda: DropPath(1.0), r"rate must be at least 0 and less than 1\. Received: rate=1\.0"),
+        (lambda: DropPath(0.5, per="step"), r"per must be one of sample, batch\. Received: per='step'"),
+        (lambda: DropPath(0.5, scale="both"), r"scale must be one of train, test\. Received: scale='both'"),
     ],
 )
 def test_wrong_arguments_say_what_came_and_what_fits(make, message):

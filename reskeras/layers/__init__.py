@@ -1,6 +1,7 @@
 """Keras layers to import anywhere: each one concept, saved, loaded and masked like Keras's own."""
 
 from reskeras.layers.attention import SelfAttention
+from reskeras.layers.drop_path import DropPath
 from reskeras.layers.gate import Gate
 from reskeras.layers.lstm import LSTM1997
 from reskeras.layers.padding import PadChannels
@@ -11,6 +12,7 @@ from reskeras.layers.tokens import Tokens
 
 __all__ = [
     "LSTM1997",
+    "DropPath",
     "Gate",
     "PadChannels",
     "Residual",

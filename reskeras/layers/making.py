@@ -7,6 +7,7 @@ import keras
 from reskeras import steps
 from reskeras.layers.attention import SelfAttention
 from reskeras.layers.composite import pooled_class
+from reskeras.layers.drop_path import DropPath
 from reskeras.layers.gate import Gate
 from reskeras.layers.lstm import lstm_layer
 from reskeras.layers.padding import PadChannels
@@ -74,7 +75,7 @@ def make_skip(skip: Skip, carried: Shape, data_format: str = "channels_last", dt
     if skip.kind == "gate":
         return Gate(skip.gate_bias, skip.gate_kernel, skip.coupled, data_format, **common)
     if skip.kind == "scaled":
-        return ScaledAdd(skip.scale, **common)
+        return ScaledAdd(skip.scale, skip.per, skip.trained, skip.carry, data_format, **common)
     if skip.kind == "concat" and data_format == "channels_first":
         return keras.layers.Concatenate(axis=1, **common)
     return skip.kind
@@ -144,6 +145,7 @@ _MAKERS = {
     steps.GlobalPool: _global_pool,
     steps.Activation: lambda step, _axes, common, _: keras.layers.Activation(step.name, **common),
     steps.Dropout: lambda step, _axes, common, _: keras.layers.Dropout(step.rate, **common),
+    steps.DropPath: lambda step, _axes, common, _: DropPath(step.rate, step.per, step.scale, **common),
     steps.Flatten: lambda _step, _axes, common, _: keras.layers.Flatten(**common),
     steps.PadChannels: lambda step, _axes, common, data_format: PadChannels(
         step.filters, step.stride, step.pool, data_format, **common

@@ -3,7 +3,7 @@
 from keras import layers
 
 from examples import Example
-from reskeras.layers import Residual, Scale, ScaledAdd
+from reskeras.layers import DropPath, Residual, Scale, ScaledAdd
 
 
 def _dense(units=4):
@@ -32,6 +32,38 @@ EXAMPLES = [
     _residual("normalized", lambda: {"branch": [layers.BatchNormalization(), _dense()]}, 4, fixed=2),
     _residual("dropout", lambda: {"branch": [_dense(), layers.Dropout(0.5)]}, 2, seeds=1),
     _residual("sequence", lambda: {"branch": [_dense()]}, 2, shape=(2, 5, 4), unknown=(1,)),
-    Example("Scale", Scale, lambda: {"initial": 0.5}, (2, 3, 4), (2, 3, 4), 1, unknown=(1,), keeps_mask=False),
-    Example("ScaledAdd", ScaledAdd, dict, [(2, 3, 4), (2, 3, 4)], (2, 3, 4), 1, unknown=(1,)),
+]
+
+
+def _scales(layer, name, arguments, weights, shape=(2, 3, 4), **facts):
+    shapes = [shape, shape] if layer is ScaledAdd else shape
+    unknown = tuple(range(1, len(shape) - 1))
+    return Example(f"{layer.__name__}-{name}", layer, arguments, shapes, shape, weights, unknown=unknown, **facts)
+
+
+IMAGE = (2, 3, 2, 4)
+EXAMPLES += [
+    _scales(Scale, "layer", lambda: {"initial": 0.5}, 1),
+    _scales(Scale, "layer-vector", dict, 1, (2, 4)),
+    _scales(Scale, "layer-image", dict, 1, IMAGE, channels_first=True),
+    _scales(Scale, "channel", lambda: {"per": "channel"}, 1),
+    _scales(Scale, "channel-image", lambda: {"per": "channel"}, 1, IMAGE, channels_first=True),
+    _scales(Scale, "constant", lambda: {"initial": 0.5, "trained": False}, 0),
+    _scales(ScaledAdd, "rezero", dict, 1),
+    _scales(ScaledAdd, "layerscale", lambda: {"initial": 1e-5, "per": "channel"}, 1),
+    _scales(ScaledAdd, "layerscale-image", lambda: {"per": "channel"}, 1, IMAGE, channels_first=True),
+    _scales(ScaledAdd, "deepnorm", lambda: {"initial": 1.0, "trained": False, "carry": 1.5}, 0),
+    _scales(ScaledAdd, "constant", lambda: {"initial": 0.5, "trained": False, "carry": 0.5}, 0),
+    Example("DropPath-sample", DropPath, lambda: {"rate": 0.5}, (2, 3, 4), (2, 3, 4), 0, seeds=1, unknown=(1,)),
+    Example("DropPath-none", DropPath, lambda: {"rate": 0}, (2, 4), (2, 4), 0),
+    Example(
+        "DropPath-batch",
+        DropPath,
+        lambda: {"rate": 0.5, "per": "batch", "scale": "test", "seed": 7},
+        (2, 3, 2, 4),
+        (2, 3, 2, 4),
+        0,
+        seeds=1,
+        unknown=(1, 2),
+    ),
 ]
