@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from reskeras.installed import resolve_backend
 from reskeras.runs.launch import SHARING_CORES
@@ -16,6 +17,10 @@ os.environ["KERAS_BACKEND"] = resolve_backend("auto")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 for _name, _value in SHARING_CORES.items():
     os.environ.setdefault(_name, _value)
+
+# How long an example takes says how busy the machine is, and files of tests run beside one another.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 with contextlib.suppress(ImportError):
     # Before TensorFlow, in whatever order tests run: loaded after it, PyTorch's own libraries are not found.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from reskeras.catalogue import ARCHITECTURES
@@ -12,40 +14,90 @@ from reskeras.runs import TrainingOptions
 README = Path(__file__).parents[1] / "README.md"
 
 
+def table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Return a table; what a cell holds of Markdown's own sign for columns is kept from it."""
+    head, *lines = ("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in (columns, *rows))
+    return "\n".join([head, "|---" * len(columns) + "|", *lines])
+
+
+def folded(summary: str, content: str) -> str:
+    """Return content that a reader opens by its summary."""
+    return f"<details><summary>{summary}</summary>\n\n{content}\n\n</details>"
+
+
 def architectures_table() -> str:
     """Return one row for each architecture."""
-    rows = ["| name | what it is | skips | takes | source |", "|---|---|---|---|---|"]
+    rows = []
     for name, entry in ARCHITECTURES.items():
         skips = next(option for option in describe(entry.options) if option.name == "skip").choices
-        rows.append(f"| `{name}` | {entry.summary} | {', '.join(skips)} | {', '.join(entry.inputs)} | {entry.paper} |")
-    return "\n".join(rows)
+        rows.append((f"`{name}`", entry.summary, ", ".join(skips), ", ".join(entry.inputs), entry.task, entry.paper))
+    return table(("name", "what it is", "skips", "takes", "gives", "source"), rows)
+
+
+def presets_tables() -> str:
+    """Return the presets of each family, folded."""
+    columns = ("preset", "parameters", "the paper prints", "sample", "classes")
+    parts = []
+    for name, entry in ARCHITECTURES.items():
+        rows = [
+            (
+                f"`{preset.name}`",
+                f"{preset.parameters:,}",
+                preset.paper,
+                "x".join(map(str, preset.input_shape)),
+                f"{preset.classes:,}",
+            )
+            for preset in entry.presets
+        ]
+        if rows:
+            names = f"{rows[0][0]} to {rows[-1][0]}" if len(rows) > 1 else rows[0][0]
+            parts.append(folded(f"{name}: {names.replace('`', '')}", table(columns, rows)))
+    return "\n".join(parts)
 
 
 def options_table(options) -> str:
     """Return one row for each option of a group."""
-    rows = ["| option | what it does | allowed | default |", "|---|---|---|---|"]
-    for option in describe(options):
-        default = "" if option.default is None else f"`{option.default}`"
-        rows.append(f"| `{option.flag}` | {option.help} | {option.allowed} | {default} |")
-    return "\n".join(rows)
+    rows = (
+        (f"`{option.flag}`", option.help, option.allowed, "" if option.default is None else f"`{option.default}`")
+        for option in describe(options)
+    )
+    return table(("option", "what it does", "allowed", "default"), rows)
+
+
+def options_tables() -> str:
+    """Return the options of each architecture, folded."""
+    return "\n".join(folded(name, options_table(entry.options)) for name, entry in ARCHITECTURES.items())
+
+
+def layers_table() -> str:
+    """Return one row for each public layer, with the first paragraph of its docstring."""
+    from reskeras import layers
+
+    rows = []
+    for name in layers.__all__:
+        first = inspect.getdoc(getattr(layers, name)).split("\n\n")[0]
+        rows.append((f"`{name}`", " ".join(first.split())))
+    return table(("layer", "what it is"), rows)
 
 
 def tables() -> dict[str, str]:
     """Return every table by the name of its place in the README."""
     return {
         "architectures": architectures_table(),
+        "presets": presets_tables(),
         "training": options_table(TrainingOptions),
-        **{name: options_table(entry.options) for name, entry in ARCHITECTURES.items()},
+        "layers": layers_table(),
+        "options": options_tables(),
     }
 
 
 def rendered(text: str) -> str:
     """Return the README's text with every table renewed between its marks."""
-    for name, table in tables().items():
+    for name, content in tables().items():
         marks = re.compile(rf"(<!-- table {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         if not marks.search(text):
             raise ValueError(f"The README has no place for the table {name}.")
-        text = marks.sub(lambda found, table=table: found[1] + table + "\n" + found[2], text)
+        text = marks.sub(lambda found, content=content: found[1] + content + "\n" + found[2], text)
     return text
 
 

@@ -322,7 +322,7 @@ def only_data_errors(path):
 STARTS = [b"", b"PK\x03\x04", b"\x93NUMPY\x01\x00", b"\x80\x04"]
 """Nothing, a zip file, an array, a pickle."""
 
-fuzzed = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzzed = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @given(content=st.binary(max_size=300), start=st.sampled_from(STARTS))

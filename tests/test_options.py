@@ -228,7 +228,7 @@ FAMILIES = [
 @pytest.mark.parametrize(("entry", "flags"), FAMILIES)
 @given(depth=st.integers() | st.integers(-10, 400))
 @example(depth=10**9)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_any_depth_is_valid_or_answered_with_a_nearest_valid_one(entry, flags, depth):
     try:
         options = check(entry.options, {**flags, "depth": depth})

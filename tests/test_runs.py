@@ -210,7 +210,7 @@ def test_lines_that_are_no_events_are_left_out(tmp_path):
 
 
 @given(cut=st.integers(0, 400))
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_torn_tail_hides_no_whole_event(tmp_path, cut):
     path = tmp_path / "events.jsonl"
     path.unlink(missing_ok=True)
