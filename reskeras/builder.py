@@ -92,7 +92,7 @@ class _Network:
             elif isinstance(step, steps.Segments):
                 x = layer([x, self.inputs["segments"]])
             elif isinstance(step, steps.TiedLogits):
-                x = layer(x, self.table)
+                x = layer(self.table(x, reverse=True))
             else:
                 x = layer(x)
         return x

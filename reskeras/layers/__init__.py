@@ -1,24 +1,33 @@
 """Keras layers to import anywhere: each one concept, saved, loaded and masked like Keras's own."""
 
-from reskeras.layers.attention import SelfAttention
+from reskeras.layers.attention import CrossAttention, SelfAttention
 from reskeras.layers.drop_path import DropPath
+from reskeras.layers.embedding import PositionEmbedding, SegmentEmbedding, TokenEmbedding
 from reskeras.layers.gate import Gate
 from reskeras.layers.lstm import LSTM1997
 from reskeras.layers.padding import PadChannels
 from reskeras.layers.residual import Residual
 from reskeras.layers.scaling import Scale, ScaledAdd
 from reskeras.layers.stacked_lstm import StackedLSTM
-from reskeras.layers.tokens import Tokens
+from reskeras.layers.tokens import Bias, ClassToken, FirstToken, Sequence, Tokens
 
 __all__ = [
     "LSTM1997",
+    "Bias",
+    "ClassToken",
+    "CrossAttention",
     "DropPath",
+    "FirstToken",
     "Gate",
     "PadChannels",
+    "PositionEmbedding",
     "Residual",
     "Scale",
     "ScaledAdd",
+    "SegmentEmbedding",
     "SelfAttention",
+    "Sequence",
     "StackedLSTM",
+    "TokenEmbedding",
     "Tokens",
 ]

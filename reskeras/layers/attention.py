@@ -1,45 +1,185 @@
-"""Self-attention as a layer of one input, so that a skip can be put round it."""
+"""Attention as layers that a skip can be put round: of a sequence to itself, and to a memory."""
 
 import keras
 
-from reskeras.layers.composite import Composite
+from reskeras.layers.composite import Composite, mask_of, start_as
 
 
-@keras.saving.register_keras_serializable(package="reskeras")
-class SelfAttention(Composite):
-    """Multi-head attention of a sequence to itself (Vaswani et al. 2017, 1706.03762, section 3.2.2).
+class _Attention(Composite):
+    """What self-attention and cross-attention share: their arguments and their four maps."""
 
-    Args:
-        heads: number of heads; must divide the width.
-        dropout: dropout of attention weights.
-
-    Input shape: (batch, time, width). Output shape: the same.
-
-    Raises:
-        ValueError: where the heads do not divide the width.
-    """
-
-    def __init__(self, heads, dropout=0.0, **kwargs):
-        super().__init__(**kwargs)
+    def _keep(self, heads, dropout, use_bias, flash_attention, **initializers):
+        """Set the arguments as attributes."""
         self.heads = heads
         self.dropout = dropout
+        self.use_bias = use_bias
+        self.flash_attention = flash_attention
+        for name, initializer in initializers.items():
+            setattr(self, name, keras.initializers.get(initializer))
 
-    def build(self, input_shape):
-        width = input_shape[-1]
+    def _make_attention(self, shape, memory_shape) -> None:
+        width = shape[-1]
         if width % self.heads:
-            raise ValueError(f"heads must divide the width. Received: heads={self.heads} and a width of {width}.")
+            fits = [heads for heads in range(1, width + 1) if width % heads == 0]
+            near = min(fits, key=lambda heads: abs(heads - self.heads))
+            raise ValueError(
+                f"heads must divide the width. Received: heads={self.heads} and a width of {width}. "
+                f"Did you mean heads={near}?"
+            )
         self.attention = self.part(
             keras.layers.MultiHeadAttention,
             "heads",
             num_heads=self.heads,
             key_dim=width // self.heads,
             dropout=self.dropout,
+            use_bias=self.use_bias,
+            flash_attention=self.flash_attention,
+            kernel_initializer=self.kernel_initializer,
         )
-        self.attention.build(input_shape, input_shape)
+        self.attention.build(shape, memory_shape)
+        for part, initializer in (
+            (self.attention.value_dense, self.value_initializer),
+            (self.attention.output_dense, self.output_initializer),
+        ):
+            if initializer is not None:
+                start_as(part.kernel, initializer)
+        # MultiHeadAttention takes the masks off its inputs, and so off the skip and off the memory of the next block:
+        # it gets copies.
+        self.copy = self.part(keras.layers.Rescaling, "copy", scale=1.0)
+
+    def _given(self, x):
+        """Return what MultiHeadAttention may take the mask off: x, or a copy where it has one."""
+        return x if mask_of(x) is None else self.copy(x)
+
+
+@keras.saving.register_keras_serializable(package="reskeras")
+class SelfAttention(_Attention):
+    """Multi-head attention of a sequence to itself (Vaswani et al. 2017, 1706.03762, section 3.2.2).
+
+    Padding is left out where the input has a mask, together with later tokens where the attention is causal.
+
+    Args:
+        heads: number of heads; must divide the width.
+        dropout: dropout of attention weights.
+        causal: whether a token sees only those before it and itself.
+        use_bias: whether the maps of query, key, value and output have biases.
+        flash_attention: as in `keras.layers.MultiHeadAttention`; None uses it where the backend has it.
+        kernel_initializer: how the maps start.
+        value_initializer: how the map of values starts; None as the others.
+        output_initializer: how the map of the output starts; None as the others.
+
+    Input shape: (batch, time, width). Output shape: the same.
+
+    Raises:
+        ValueError: where the heads do not divide the width, or a mask is not of shape (batch, time).
+
+    Example:
+        >>> SelfAttention(heads=4, causal=True)(keras.Input((None, 64))).shape
+        (None, None, 64)
+    """
+
+    def __init__(
+        self,
+        heads,
+        dropout=0.0,
+        causal=False,
+        use_bias=True,
+        flash_attention=None,
+        kernel_initializer="glorot_uniform",
+        value_initializer=None,
+        output_initializer=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self._keep(
+            heads,
+            dropout,
+            use_bias,
+            flash_attention,
+            kernel_initializer=kernel_initializer,
+            value_initializer=value_initializer,
+            output_initializer=output_initializer,
+        )
+        self.causal = causal
+
+    def build(self, input_shape):
+        self._make_attention(input_shape, input_shape)
         self.built = True
 
-    def call(self, x):
-        return self.attention(x, x)
+    def call(self, x, mask=None):
+        given = self._given(x)
+        return self.attention(given, given, use_causal_mask=self.causal, **_masks(x, mask, "query", "value"))
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+
+@keras.saving.register_keras_serializable(package="reskeras")
+class CrossAttention(_Attention):
+    """Multi-head attention of a sequence to a memory, such as an encoder's output (1706.03762, section 3.2.3).
+
+    Called as `layer(x, memory)`. Tokens that the memory's mask leaves out are not attended to.
+
+    Args: as those of `SelfAttention`, without `causal`.
+
+    Input shape: (batch, time, width), and (batch, memory time, width). Output shape: that of the first.
+
+    Raises:
+        ValueError: where the heads do not divide the width, the memory is not a sequence of the same width, or a mask
+            is not of shape (batch, time).
+
+    Example:
+        >>> CrossAttention(heads=4)(keras.Input((None, 64)), keras.Input((7, 64))).shape
+        (None, None, 64)
+    """
+
+    def __init__(
+        self,
+        heads,
+        dropout=0.0,
+        use_bias=True,
+        flash_attention=None,
+        kernel_initializer="glorot_uniform",
+        value_initializer=None,
+        output_initializer=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self._keep(
+            heads,
+            dropout,
+            use_bias,
+            flash_attention,
+            kernel_initializer=kernel_initializer,
+            value_initializer=value_initializer,
+            output_initializer=output_initializer,
+        )
+
+    def build(self, x_shape, memory_shape):
+        if len(memory_shape) != 3 or memory_shape[-1] != x_shape[-1]:
+            raise ValueError(
+                f"memory must be a sequence of the width of the input, (batch, time, {x_shape[-1]}). Received: a "
+                f"memory of shape {tuple(memory_shape)} for an input of shape {tuple(x_shape)}. A Dense layer of "
+                f"{x_shape[-1]} units maps one width to the other."
+            )
+        self._make_attention(x_shape, memory_shape)
+        self.built = True
+
+    def call(self, x, memory, x_mask=None, memory_mask=None):
+        masks = {**_masks(x, x_mask, "query"), **_masks(memory, memory_mask, "value")}
+        return self.attention(self._given(x), self._given(memory), **masks)
+
+    def compute_output_shape(self, x_shape, memory_shape):
+        return x_shape
+
+
+def _masks(x, mask, *places: str) -> dict:
+    """Return arguments of MultiHeadAttention that give it a mask which x does not carry itself."""
+    if mask is None or mask is mask_of(x):
+        return {}
+    if len(mask.shape) != 2:
+        raise ValueError(
+            f"A mask says which tokens are real: its shape is (batch, time). Received: a mask of shape "
+            f"{tuple(mask.shape)} for an input of shape {tuple(x.shape)}"
+        )
+    return {f"{place}_mask": mask for place in places}

@@ -3,6 +3,7 @@
 import inspect
 
 import keras
+from keras.src.backend import get_keras_mask
 
 
 class Composite(keras.Layer):
@@ -48,3 +49,21 @@ def _plain(value):
 def pooled_class(kind: str, axes: int) -> type[keras.Layer]:
     """Return Keras's layer class for one or two space axes: `pooled_class("Conv", 2)` is Conv2D."""
     return getattr(keras.layers, f"{kind}{axes}D")
+
+
+def mask_of(tensor):
+    """Return the mask that Keras has attached to a tensor, symbolic or not, or None."""
+    return get_keras_mask(tensor)
+
+
+def start_as(variable: keras.Variable, initializer) -> None:
+    """Give a variable of a layer of Keras's own, which has just been built, another start than the layer's.
+
+    Args:
+        variable: the variable.
+        initializer: `(shape, dtype) -> values`, such as a Keras initializer.
+    """
+    # In a stateless scope Keras makes variables without values and asks their initializer once it is over.
+    variable._initializer = initializer
+    if variable._value is not None:
+        variable.assign(initializer(variable.shape, dtype=variable.dtype))

@@ -5,15 +5,16 @@ from __future__ import annotations
 import keras
 
 from reskeras import steps
-from reskeras.layers.attention import SelfAttention
+from reskeras.layers.attention import CrossAttention, SelfAttention
 from reskeras.layers.composite import pooled_class
 from reskeras.layers.drop_path import DropPath
+from reskeras.layers.embedding import PositionEmbedding, SegmentEmbedding, TokenEmbedding
 from reskeras.layers.gate import Gate
 from reskeras.layers.lstm import lstm_layer
 from reskeras.layers.padding import PadChannels
 from reskeras.layers.residual import Residual
 from reskeras.layers.scaling import ScaledAdd
-from reskeras.layers.tokens import Tokens
+from reskeras.layers.tokens import Bias, ClassToken, FirstToken, Sequence, Tokens
 from reskeras.plan import Block, Skip
 from reskeras.steps import Shape, Step
 
@@ -135,6 +136,29 @@ def _global_pool(step: steps.GlobalPool, axes: int, common, data_format: str) ->
     return pooled_class("GlobalAveragePooling", axes)(data_format=data_format, **common)
 
 
+def _embedding(step: steps.Embedding, axes: int, common, data_format: str) -> keras.Layer:
+    initializer = make_initializer(step.initializer)
+    return TokenEmbedding(step.vocabulary, step.width, step.masked, step.scaled, initializer, **common)
+
+
+def _positions(step: steps.Positions, axes: int, common, data_format: str) -> keras.Layer:
+    return PositionEmbedding(step.most, step.kind, make_initializer(step.initializer), **common)
+
+
+def _segments(step: steps.Segments, axes: int, common, data_format: str) -> keras.Layer:
+    return SegmentEmbedding(step.types, make_initializer(step.initializer), **common)
+
+
+def _attention(step: steps.Attention | steps.CrossAttention, axes: int, common, data_format: str) -> keras.Layer:
+    settings = {"use_bias": step.bias, "kernel_initializer": make_initializer(step.initializer), **common}
+    for name in ("value_initializer", "output_initializer"):
+        if getattr(step, name) not in (None, step.initializer):
+            settings[name] = make_initializer(getattr(step, name))
+    if isinstance(step, steps.CrossAttention):
+        return CrossAttention(step.heads, step.dropout, **settings)
+    return SelfAttention(step.heads, step.dropout, step.causal, **settings)
+
+
 _MAKERS = {
     steps.Conv: _conv,
     steps.Dense: _dense,
@@ -151,8 +175,17 @@ _MAKERS = {
         step.filters, step.stride, step.pool, data_format, **common
     ),
     steps.Tokens: lambda step, _axes, common, _: Tokens(step.width, step.patch, **common),
-    steps.Attention: lambda step, _axes, common, _: SelfAttention(step.heads, step.dropout, **common),
     steps.LSTM: lambda step, _axes, common, _: lstm_layer(step, **common),
+    steps.Sequence: lambda _step, _axes, common, _: Sequence(**common),
+    steps.Embedding: _embedding,
+    steps.Positions: _positions,
+    steps.Segments: _segments,
+    steps.ClassToken: lambda _step, _axes, common, _: ClassToken(**common),
+    steps.FirstToken: lambda _step, _axes, common, _: FirstToken(**common),
+    steps.Attention: _attention,
+    steps.CrossAttention: _attention,
+    # Called on products with the table of words, which is the embedding's own.
+    steps.TiedLogits: lambda step, _axes, common, _: (Bias if step.bias else keras.layers.Identity)(**common),
     steps.Standardize: lambda step, _axes, common, _: keras.layers.Normalization(
         axis=-1, mean=list(step.mean), variance=list(step.variance), **common
     ),

@@ -1,5 +1,7 @@
 """The residual block: a skip round any branch."""
 
+import inspect
+
 import keras
 
 from reskeras.layers.composite import Composite
@@ -26,6 +28,9 @@ class Residual(Composite):
         after: a layer or a list of layers on the joined stream, such as the ReLU of the 2015 block.
         before: a layer or a list of layers that branch and skip share, such as the first normalisation of a
             pre-activation block that changes size.
+
+    Called as `layer(x, memory)`, it hands the memory to those layers of the branch that take one, such as
+    `CrossAttention`.
 
     Input shape: any that the branch takes. Output shape: that of the branch, or for `"concat"` with the channels of
     x in front.
@@ -54,9 +59,9 @@ class Residual(Composite):
         classes = {"add": keras.layers.Add, "concat": keras.layers.Concatenate, "gate": Gate, "scaled": ScaledAdd}
         return None if skip == "none" else self.part(classes[skip], "skip")
 
-    def build(self, input_shape):
-        input_shape = _build_chain(self.before, input_shape)
-        inner = _build_chain(self.branch, input_shape)
+    def build(self, x_shape, memory_shape=None):
+        input_shape = _build_chain(self.before, x_shape)
+        inner = _build_chain(self.branch, input_shape, memory_shape)
         carried = _build_chain(self.skip_path, input_shape)
         if self.skip is None:
             joined = inner
@@ -73,25 +78,25 @@ class Residual(Composite):
         _build_chain(self.after, joined)
         self.built = True
 
-    def call(self, x):
+    def call(self, x, memory=None):
         x = _call_chain(self.before, x)
-        inner = _call_chain(self.branch, x)
+        inner = _call_chain(self.branch, x, memory)
         # The skip comes first: Keras walks a network's graph along first inputs, one level of recursion a layer, and
         # the skip path is the shorter one.
         joined = inner if self.skip is None else self.skip([_call_chain(self.skip_path, x), inner])
         return _call_chain(self.after, joined)
 
-    def compute_output_shape(self, input_shape):
-        input_shape = _chain_shape(self.before, input_shape)
-        shape = _chain_shape(self.branch, input_shape)
+    def compute_output_shape(self, x_shape, memory_shape=None):
+        input_shape = _chain_shape(self.before, x_shape)
+        shape = _chain_shape(self.branch, input_shape, memory_shape)
         if self.skip is not None:
             shape = self.skip.compute_output_shape([_chain_shape(self.skip_path, input_shape), shape])
         return _chain_shape(self.after, shape)
 
-    def compute_output_spec(self, x):
+    def compute_output_spec(self, x, memory=None):
         # By the parts' own specifications: a layer that the user brings may be of another precision than this one.
         x = _chain_spec(self.before, x)
-        spec = _chain_spec(self.branch, x)
+        spec = _chain_spec(self.branch, x, memory)
         if self.skip is not None:
             spec = self.skip.compute_output_spec([_chain_spec(self.skip_path, x), spec])
         return _chain_spec(self.after, spec)
@@ -119,27 +124,32 @@ def _as_list(layers) -> list:
     return list(layers) if isinstance(layers, (list, tuple)) else [layers]
 
 
-def _build_chain(layers, shape):
+def _with_memory(layer, memory) -> tuple:
+    """Return the memory, or its shape, where the layer takes one beside its input."""
+    return (memory,) if memory is not None and "memory" in inspect.signature(layer.call).parameters else ()
+
+
+def _build_chain(layers, shape, memory_shape=None):
     for layer in layers:
         if not layer.built:
-            layer.build(shape)
-        shape = layer.compute_output_shape(shape)
+            layer.build(shape, *_with_memory(layer, memory_shape))
+        shape = layer.compute_output_shape(shape, *_with_memory(layer, memory_shape))
     return shape
 
 
-def _chain_shape(layers, shape):
+def _chain_shape(layers, shape, memory_shape=None):
     for layer in layers:
-        shape = layer.compute_output_shape(shape)
+        shape = layer.compute_output_shape(shape, *_with_memory(layer, memory_shape))
     return shape
 
 
-def _chain_spec(layers, spec):
+def _chain_spec(layers, spec, memory=None):
     for layer in layers:
-        spec = layer.compute_output_spec(spec)
+        spec = layer.compute_output_spec(spec, *_with_memory(layer, memory))
     return spec
 
 
-def _call_chain(layers, x):
+def _call_chain(layers, x, memory=None):
     for layer in layers:
-        x = layer(x)
+        x = layer(x, *_with_memory(layer, memory))
     return x

@@ -76,3 +76,116 @@ class Tokens(Composite):
         if len(input_shape) == 4:
             return (input_shape[0], (input_shape[1] // self.patch) * (input_shape[2] // self.patch), self.width)
         return (input_shape[0], input_shape[1], self.width)
+
+
+@keras.saving.register_keras_serializable(package="reskeras")
+class Sequence(Composite):
+    """The grid of a feature map as a sequence, row by row.
+
+    Input shape: (batch, height, width, channels). Output shape: (batch, height * width, channels).
+    """
+
+    def build(self, input_shape):
+        self.rows = self.part(keras.layers.Reshape, "rows", target_shape=(-1, input_shape[-1]))
+        self.rows.build(input_shape)
+        self.built = True
+
+    def call(self, x):
+        return self.rows(x)
+
+    def compute_mask(self, inputs, mask=None):
+        return None
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        return (batch, None if None in (height, width) else height * width, channels)
+
+
+@keras.saving.register_keras_serializable(package="reskeras")
+class ClassToken(Composite):
+    """A trained token in front of the others, for a head to read (Dosovitskiy et al. 2020, 2010.11929, equation 1).
+
+    It starts at zero, as in the authors' code, and is never masked.
+
+    Input shape: (batch, time, width). Output shape: (batch, time + 1, width).
+
+    Example:
+        >>> ClassToken()(keras.Input((196, 64))).shape
+        (None, 197, 64)
+    """
+
+    def build(self, input_shape):
+        one = (input_shape[0], 1, 1)
+        self.one = self.part(keras.layers.Rescaling, "one", scale=0.0, offset=1.0)
+        self.token = self.part(
+            keras.layers.Dense, "token", units=input_shape[-1], use_bias=False, kernel_initializer="zeros"
+        )
+        self.joined = self.part(keras.layers.Concatenate, "joined", axis=1)
+        self.token.build(one)
+        self.joined.build([(*one[:-1], input_shape[-1]), input_shape])
+        self.built = True
+
+    def call(self, x):
+        return self.joined([self.token(self.one(x[:, :1, :1])), x])
+
+    def compute_mask(self, inputs, mask=None):
+        if mask is None:
+            return None
+        return keras.ops.concatenate([keras.ops.ones_like(mask[:, :1]), mask], axis=1)
+
+    def compute_output_shape(self, input_shape):
+        batch, time, width = input_shape
+        return (batch, None if time is None else time + 1, width)
+
+
+@keras.saving.register_keras_serializable(package="reskeras")
+class FirstToken(Composite):
+    """The first token of a sequence, such as the class token. It has no mask.
+
+    Input shape: (batch, time, width). Output shape: (batch, width).
+    """
+
+    def call(self, x):
+        return x[:, 0]
+
+    def compute_mask(self, inputs, mask=None):
+        return None
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], *input_shape[2:])
+
+
+@keras.saving.register_keras_serializable(package="reskeras")
+class Bias(Composite):
+    """y = x + b with one trained number for each unit, such as those of tied logits (BERT, 1810.04805).
+
+    Args:
+        bias_initializer: how b starts.
+
+    Input shape: (batch, ..., units). Output shape: the same.
+    """
+
+    def __init__(self, bias_initializer="zeros", **kwargs):
+        super().__init__(**kwargs)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+
+    def build(self, input_shape):
+        self.one = self.part(keras.layers.Rescaling, "one", scale=0.0, offset=1.0)
+        self.units = self.part(
+            keras.layers.Dense,
+            "units",
+            units=input_shape[-1],
+            use_bias=False,
+            kernel_initializer=self.bias_initializer,
+        )
+        self.sum = self.part(keras.layers.Add, "sum")
+        one = (input_shape[0], *(1 for _ in input_shape[1:]))
+        self.units.build(one)
+        self.sum.build([input_shape, (*one[:-1], input_shape[-1])])
+        self.built = True
+
+    def call(self, x):
+        return self.sum([x, self.units(self.one(x[(slice(None), *(slice(1) for _ in x.shape[1:]))]))])
+
+    def compute_output_shape(self, input_shape):
+        return input_shape

@@ -155,6 +155,7 @@ class Attention(Step):
         bias: whether the four maps have biases.
         rotary: whether queries and keys are turned by their position (Su et al. 2021, 2104.09864).
         initializer: how the maps of query, key and value start; `output_initializer`, how the output's starts.
+        value_initializer: how the map of values starts; None as those of query and key.
     """
 
     heads: int
@@ -164,6 +165,7 @@ class Attention(Step):
     rotary: bool = False
     initializer: Start = "glorot_uniform"
     output_initializer: Start = "glorot_uniform"
+    value_initializer: Start | None = None
     word: ClassVar[str] = "attention"
 
     def parameters(self, shape):
@@ -191,6 +193,7 @@ class CrossAttention(Step):
     bias: bool = True
     initializer: Start = "glorot_uniform"
     output_initializer: Start = "glorot_uniform"
+    value_initializer: Start | None = None
     word: ClassVar[str] = "crossattention"
 
     def parameters(self, shape):

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from keras.src.backend import set_keras_mask
 
-from reskeras.layers.composite import Composite
+from reskeras.layers.composite import Composite, mask_of
 
 
 class NotPortable(ValueError):
@@ -64,8 +65,17 @@ def _take_apart_once(model: keras.Model) -> keras.Model:
 
     def call(layer: keras.Layer, *arguments, **options):
         if isinstance(layer, Composite):
-            return layer.call_in_core_layers(*arguments, **options)
-        return layer(*arguments, **options)
+            # As Layer.__call__ does: what follows may need to know where there is a mask.
+            first = arguments[0] if arguments else next(iter(options.values()))
+            masks = keras.tree.map_structure(mask_of, first)
+            outputs = layer.call_in_core_layers(*arguments, **options)
+            layer._set_mask_metadata(first, outputs, masks)
+            return outputs
+        outputs = layer(*arguments, **options)
+        if isinstance(layer, keras.layers.ReversibleEmbedding) and not options.get("reverse"):
+            # It masks its output only when it runs; here the mask must be known before.
+            set_keras_mask(outputs, keras.layers.Embedding.compute_mask(layer, *arguments))
+        return outputs
 
     inputs = [keras.Input(batch_shape=each.shape, dtype=each.dtype, name=each.name) for each in model.inputs]
     packed = keras.tree.pack_sequence_as(model._inputs_struct, inputs)

@@ -1,20 +1,57 @@
-"""Attention, and samples as sequences of tokens."""
+"""Examples of attention and of the layers of token sequences."""
 
 from examples import Example
-from reskeras.layers import SelfAttention, Tokens
+from reskeras.layers import (
+    Bias,
+    ClassToken,
+    CrossAttention,
+    FirstToken,
+    PositionEmbedding,
+    SelfAttention,
+    Sequence,
+    TokenEmbedding,
+    Tokens,
+)
+
+_SEQUENCE = (2, 5, 4)
+
+
+def _self_attention(name, weights=8, seeds=0, **arguments):
+    arguments = {"heads": 2, **arguments}
+    return Example(
+        f"SelfAttention-{name}", SelfAttention, lambda: dict(arguments), _SEQUENCE, _SEQUENCE, weights, seeds=seeds,
+        unknown=(1,), fused_attention=True,
+    )  # fmt: skip
+
 
 EXAMPLES = [
+    _self_attention("plain"),
+    _self_attention("causal", causal=True),
+    _self_attention("no-bias", weights=4, use_bias=False),
+    _self_attention("dropout", seeds=1, dropout=0.1),
+    _self_attention("starts", value_initializer="zeros", output_initializer="orthogonal"),
+    Example("PositionEmbedding-learned", PositionEmbedding, lambda: {"most": 6}, _SEQUENCE, _SEQUENCE, 1, unknown=(1,)),
     Example(
-        "SelfAttention",
-        SelfAttention,
-        lambda: {"heads": 2},
-        (2, 5, 4),
-        (2, 5, 4),
-        8,
-        unknown=(1,),
-        fused_attention=True,
+        "PositionEmbedding-sinusoidal", PositionEmbedding, lambda: {"most": 6, "kind": "sinusoidal"}, _SEQUENCE,
+        _SEQUENCE, 0, fixed=1, unknown=(1,),
+    ),
+    Example(
+        "TokenEmbedding", TokenEmbedding, lambda: {"vocabulary": 7, "width": 4}, (2, 5), _SEQUENCE, 1, unknown=(1,),
+        integer=True,
+    ),
+    Example(
+        "TokenEmbedding-scaled", TokenEmbedding, lambda: {"vocabulary": 7, "width": 4, "scaled": True}, (2, 5),
+        _SEQUENCE, 1, unknown=(1,), integer=True,
+    ),
+    Example("ClassToken", ClassToken, dict, _SEQUENCE, (2, 6, 4), 1, unknown=(1,), keeps_mask=False),
+    Example("FirstToken", FirstToken, dict, _SEQUENCE, (2, 4), 0, unknown=(1,), keeps_mask=False),
+    Example("Sequence", Sequence, dict, (2, 3, 4, 5), (2, 12, 5), 0, unknown=(1, 2), keeps_mask=False),
+    Example("Bias", Bias, dict, _SEQUENCE, _SEQUENCE, 1, unknown=(1,)),
+    Example(
+        "CrossAttention", CrossAttention, lambda: {"heads": 2}, {"x_shape": _SEQUENCE, "memory_shape": (2, 3, 4)},
+        _SEQUENCE, 8, unknown=(1,), fused_attention=True,
     ),
     Example("Tokens-image", Tokens, lambda: {"width": 4, "patch": 2}, (2, 4, 6, 3), (2, 6, 4), 2),
     Example("Tokens-sequence", Tokens, lambda: {"width": 4}, (2, 7, 3), (2, 7, 4), 2, keeps_mask=False),
     Example("Tokens-vector", Tokens, lambda: {"width": 4}, (2, 9), (2, 9, 4), 2),
-]
+]  # fmt: skip
