@@ -30,9 +30,9 @@ EXAMPLES = [
     _self_attention("no-bias", weights=4, use_bias=False),
     _self_attention("dropout", seeds=1, dropout=0.1),
     _self_attention("starts", value_initializer="zeros", output_initializer="orthogonal"),
-    Example("PositionEmbedding-learned", PositionEmbedding, lambda: {"most": 6}, _SEQUENCE, _SEQUENCE, 1, unknown=(1,)),
+    Example("PositionEmbedding", PositionEmbedding, lambda: {"most": 10}, _SEQUENCE, _SEQUENCE, 1, unknown=(1,)),
     Example(
-        "PositionEmbedding-sinusoidal", PositionEmbedding, lambda: {"most": 6, "kind": "sinusoidal"}, _SEQUENCE,
+        "PositionEmbedding-sinusoidal", PositionEmbedding, lambda: {"most": 10, "kind": "sinusoidal"}, _SEQUENCE,
         _SEQUENCE, 0, fixed=1, unknown=(1,),
     ),
     Example(
@@ -48,7 +48,7 @@ EXAMPLES = [
     Example("Sequence", Sequence, dict, (2, 3, 4, 5), (2, 12, 5), 0, unknown=(1, 2), keeps_mask=False),
     Example("Bias", Bias, dict, _SEQUENCE, _SEQUENCE, 1, unknown=(1,)),
     Example(
-        "CrossAttention", CrossAttention, lambda: {"heads": 2}, {"x_shape": _SEQUENCE, "memory_shape": (2, 3, 4)},
+        "CrossAttention", CrossAttention, lambda: {"heads": 2}, {"memory_shape": (2, 3, 4), "x_shape": _SEQUENCE},
         _SEQUENCE, 8, unknown=(1,), fused_attention=True,
     ),
     Example("Tokens-image", Tokens, lambda: {"width": 4, "patch": 2}, (2, 4, 6, 3), (2, 6, 4), 2),
