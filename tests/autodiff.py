@@ -121,6 +121,10 @@ def _jax_double():
     return jax.enable_x64(True)
 
 
+SOON_COMPILED = {"xla_backend_optimization_level": "0", "xla_llvm_disable_expensive_passes": True}
+"""Options of JAX for what runs a few times only: most of the time would go into compiling it well."""
+
+
 class Projection:
     """A model in training as one number: what it gives, times fixed random factors, summed.
 
@@ -161,7 +165,7 @@ class Projection:
     def _jax(self, point):
         import jax
 
-        self._compiled = self._compiled or jax.jit(jax.value_and_grad(self._value))
+        self._compiled = self._compiled or jax.jit(jax.value_and_grad(self._value), compiler_options=SOON_COMPILED)
         value, found = self._compiled([jax.numpy.asarray(each) for each in point])
         return float(value), [np.asarray(each) for each in found]
 

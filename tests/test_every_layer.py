@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
+import inspect
+import re
 from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import cache
@@ -15,6 +18,7 @@ from examples import Example, examples
 from keras.src.testing import TestCase
 from weights import randomise
 
+import reskeras.layers
 from reskeras.transforms.portable import NotPortable, portable
 
 EXAMPLES = examples()
@@ -39,22 +43,26 @@ class _NewArguments(Mapping):
         return len(self._made)
 
 
-def _map_shapes(function, shapes):
-    """Return shapes, or what a function makes of each, in the form that a layer's call takes its inputs in."""
+def _map_inputs(example: Example, function, shapes=None):
+    """Return what a function makes of each input's shape and of whether it is of token numbers, as a call has it."""
+    shapes = shapes or example.input_shape
     if isinstance(shapes, dict):
-        return {name.removesuffix("_shape"): function(shape) for name, shape in shapes.items()}
-    return [function(shape) for shape in shapes] if isinstance(shapes, list) else function(shapes)
+        return {name.removesuffix("_shape"): function(shape, example.integer) for name, shape in shapes.items()}
+    if isinstance(shapes, list):
+        kinds = example.integer if isinstance(example.integer, tuple) else [example.integer] * len(shapes)
+        return [function(shape, integer) for shape, integer in zip(shapes, kinds, strict=True)]
+    return function(shapes, example.integer)
 
 
-def _samples(example: Example, shapes=None, seed: int = 0):
-    generator = np.random.default_rng(seed)
+def _samples(example: Example, shapes=None, real: str = "float32"):
+    generator = np.random.default_rng(0)
 
-    def draw(shape):
-        if example.integer:
+    def draw(shape, integer):
+        if integer:
             return generator.integers(1, 3, shape).astype("int32")
-        return generator.normal(size=shape).astype("float32")
+        return generator.normal(size=shape).astype(real)
 
-    return _map_shapes(draw, shapes or example.input_shape)
+    return _map_inputs(example, draw, shapes)
 
 
 def _call(layer, inputs, **options):
@@ -67,15 +75,14 @@ def _array(tensor) -> np.ndarray:
 
 def _model(example: Example, unknown: tuple[int, ...] = (), **settings) -> keras.Model:
     """Return a model of the layer alone, for any batch; the axes in `unknown` are None too."""
-    dtype = "int32" if example.integer else None
 
-    def symbol(shape):
+    def symbol(shape, integer):
         sizes = (None if axis in unknown else size for axis, size in enumerate(shape[1:], 1))
-        return keras.Input(tuple(sizes), dtype=dtype)
+        return keras.Input(tuple(sizes), dtype="int32" if integer else None)
 
-    inputs = _map_shapes(symbol, example.input_shape)
+    inputs = _map_inputs(example, symbol)
     if isinstance(inputs, dict):
-        inputs = {name: keras.Input(each.shape[1:], dtype=dtype, name=name) for name, each in inputs.items()}
+        inputs = {name: keras.Input(each.shape[1:], dtype=each.dtype, name=name) for name, each in inputs.items()}
     layer = example.layer(name="example", **example.arguments(), **settings)
     return keras.Model(inputs, _call(layer, inputs))
 
@@ -111,10 +118,8 @@ def test_it_passes_the_layer_checks_of_keras(example, backend):
 
 
 def _dtypes(example: Example):
-    dtype = "int32" if example.integer else "float32"
-    if isinstance(example.input_shape, dict):
-        return dict.fromkeys(example.input_shape, dtype)
-    return [dtype] * len(example.input_shape) if isinstance(example.input_shape, list) else dtype
+    found = _map_inputs(example, lambda _, integer: "int32" if integer else "float32")
+    return {f"{name}_shape": dtype for name, dtype in found.items()} if isinstance(found, dict) else found
 
 
 @every_layer
@@ -134,11 +139,11 @@ def test_unknown_sizes_are_any_size(example):
         model = _model(example, unknown)
         model.set_weights(known.get_weights())
         np.testing.assert_allclose(_array(model(inputs)), wanted, rtol=1e-5, atol=1e-5)
-        larger = _map_shapes(
-            lambda shape, axes=unknown: tuple(2 * size if axis in axes else size for axis, size in enumerate(shape)),
-            example.input_shape,
-        )
-        y = _array(model(_samples(example, larger)))
+
+        def twice(shape, _, axes=unknown):
+            return tuple(2 * size if axis in axes else size for axis, size in enumerate(shape))
+
+        y = _array(model(_samples(example, _map_inputs(example, twice))))
         told = model.output_shape
         assert len(y.shape) == len(told)
         assert all(size in (None, found) for size, found in zip(told, y.shape, strict=True))
@@ -210,7 +215,7 @@ def test_a_mask_goes_through_and_padding_is_not_seen(example):
 
 def _masked(example: Example) -> keras.Model:
     """Return a model from sequences and their mask to what the layer gives and the mask that comes out."""
-    inputs = _map_shapes(lambda shape: keras.Input(shape[1:]), example.input_shape)
+    inputs = _map_inputs(example, lambda shape, _: keras.Input(shape[1:]))
     mask = keras.Input(keras.tree.flatten(inputs)[0].shape[1:2], dtype="bool")
     y = example.layer(**example.arguments())(keras.tree.map_structure(lambda x: _Mask()([x, mask]), inputs))
     return keras.Model([inputs, mask], [y, _MaskOf()(y)])
@@ -239,9 +244,9 @@ def test_its_gradient_is_the_slope_in_float64(example, backend):
     with precision("float64"):
         model = _model(example)
         randomise(model)
-        inputs = _samples(example)
-        if not example.integer:
-            inputs = keras.tree.map_structure(lambda x: x.astype("float64"), inputs)
+        inputs = keras.tree.map_structure(
+            lambda x: x.astype("float64") if x.dtype.kind == "f" else x, _samples(example)
+        )
         projection = Projection(model, inputs, example.output_shape)
         point = projection.point()
         assert all(each.dtype == "float64" for each in point)
@@ -291,3 +296,19 @@ def test_it_is_taken_apart_into_layers_of_keras(example, tmp_path):
     flat.save(tmp_path / "flat.keras")
     loaded = keras.models.load_model(tmp_path / "flat.keras")
     np.testing.assert_array_equal(_array(loaded(inputs)), _array(flat(inputs)))
+
+
+@pytest.mark.parametrize("name", reskeras.layers.__all__)
+def test_its_docstring_says_what_a_user_needs_and_its_examples_run(name):
+    layer = getattr(reskeras.layers, name)
+    assert any(example.layer is layer for example in EXAMPLES), "no example in tests/examples"
+    text = inspect.getdoc(layer)
+    arguments = inspect.signature(layer).parameters.keys() - {"kwargs"}
+    assert bool(arguments) == bool(re.search(r"^Args:", text, re.MULTILINE))
+    assert re.search(r"^Input shape:.*Output shape:", text, re.MULTILINE | re.DOTALL)
+    names = {"keras": keras, "np": np, **{each: getattr(reskeras.layers, each) for each in reskeras.layers.__all__}}
+    written = doctest.DocTestParser().get_doctest(text, names, name, None, None)
+    assert written.examples
+    report = []
+    doctest.DocTestRunner(verbose=False).run(written, out=report.append)
+    assert not report, "".join(report)

@@ -33,18 +33,6 @@ def test_residual_is_the_sum_of_input_and_branch():
     np.testing.assert_allclose(_array(y), x + np.tanh(x @ _array(branch.kernel)), rtol=1e-5, atol=1e-6)
 
 
-def test_a_chain_of_residual_blocks_is_the_input_plus_all_branches():
-    """x_L = x_l + sum F(x_i), equation 4 of He et al. 2016 (1603.05027)."""
-    x, depth = _x(3, 4), 20
-    stream, total = keras.ops.convert_to_tensor(x), 0.0
-    for _ in range(depth):
-        branch = _dense(activation="tanh")
-        block = Residual(branch)
-        after = block(stream)
-        total, stream = total + _array(branch(stream)), after
-    np.testing.assert_allclose(_array(stream), x + total, rtol=1e-5, atol=1e-6 * depth)
-
-
 def test_gate_mixes_what_is_computed_with_what_is_carried():
     gate, x, f = Gate(bias=-2.0), _x(3, 4), _x(3, 4)
     y = _array(gate([x, f]))
@@ -84,25 +72,9 @@ def test_self_attention_is_softmax_of_scaled_products():
     np.testing.assert_allclose(y, out, rtol=1e-4, atol=1e-5)
 
 
-def test_masks_pass_through_a_residual_block():
-    inputs = keras.Input((5,), dtype="int32")
-    x = keras.layers.Embedding(11, 4, mask_zero=True)(inputs)
-    model = keras.Model(inputs, keras.layers.GlobalAveragePooling1D()(Residual(SelfAttention(2))(x)))
-    tokens = np.array([[3, 4, 0, 0, 0]], "int32")
-    padded = _array(model(tokens))
-    # Padding of another length, which no part of the network may see.
-    np.testing.assert_allclose(
-        _array(model(np.array([[3, 4, 0, 0, 0], [3, 4, 0, 0, 0]], "int32")))[0], padded[0], atol=1e-6
-    )
-    longer = keras.Model(model.input, model.get_layer(index=2).output)
-    assert _array(longer(tokens)).shape == (1, 5, 4)
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Residual(_dense(), skip="sum"), r"skip must be one of add, none, .*Received: skip='sum'"),
-        (lambda: Residual(_dense(5)).build((None, 4)), r"the branch gives \(None, 5\) and the skip path \(None, 4\)"),
         (lambda: SelfAttention(3).build((None, 5, 4)), r"heads=3 and a width of 4"),
         (lambda: PadChannels(2).build((None, 4, 4, 3)), r"adds channels up to 2\. Received: 3"),
         (lambda: Tokens(4, patch=3).build((None, 8, 8, 1)), r"patch=3 and shape=\(8, 8, 1\)"),

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import keras
 
-from reskeras.layers.composite import Composite
+from reskeras.layers.composite import UNKNOWN_SIZE, Composite
 from reskeras.layers.making import make_block
 from reskeras.plan import Block
 from reskeras.steps import Shape
-
-UNKNOWN_SIZE = 64
-"""Stands for a space or time axis of unknown size while a block is written: no weight depends on it."""
 
 
 class BlockLayer(Composite):

@@ -5,6 +5,9 @@ import inspect
 import keras
 from keras.src.backend import get_keras_mask
 
+UNKNOWN_SIZE = 64
+"""Stands for a space or time axis of unknown size where only its change matters: no weight depends on it."""
+
 
 class Composite(keras.Layer):
     """A layer made of other layers, which can be taken apart into them.

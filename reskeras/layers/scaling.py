@@ -20,8 +20,8 @@ class Scale(Composite):
         data_format: where the input has its channels: `"channels_last"`, `"channels_first"`, or None for Keras's global
             setting.
 
-    Input shape: (batch, ..., channels); any size may be unknown, but the channels where each has its number. Output
-    shape: the same.
+    Input shape: (batch, ..., channels); any size may be unknown, but the channels where each has its number.
+    Output shape: the same.
 
     Raises:
         ValueError: for another `per`, or for a number of each of an unknown number of channels.

@@ -22,6 +22,10 @@ class Tokens(Composite):
 
     Raises:
         ValueError: where the patch does not divide the sides.
+
+    Example:
+        >>> Tokens(64, patch=4)(keras.Input((28, 28, 1))).shape
+        (None, 49, 64)
     """
 
     def __init__(self, width, patch=1, **kwargs):
@@ -83,6 +87,10 @@ class Sequence(Composite):
     """The grid of a feature map as a sequence, row by row.
 
     Input shape: (batch, height, width, channels). Output shape: (batch, height * width, channels).
+
+    Example:
+        >>> Sequence()(keras.Input((14, 14, 64))).shape
+        (None, 196, 64)
     """
 
     def build(self, input_shape):
@@ -143,6 +151,10 @@ class FirstToken(Composite):
     """The first token of a sequence, such as the class token. It has no mask.
 
     Input shape: (batch, time, width). Output shape: (batch, width).
+
+    Example:
+        >>> FirstToken()(keras.Input((None, 64))).shape
+        (None, 64)
     """
 
     def call(self, x):
@@ -163,6 +175,10 @@ class Bias(Composite):
         bias_initializer: how b starts.
 
     Input shape: (batch, ..., units). Output shape: the same.
+
+    Example:
+        >>> Bias()(keras.Input((None, 1000))).shape
+        (None, None, 1000)
     """
 
     def __init__(self, bias_initializer="zeros", **kwargs):

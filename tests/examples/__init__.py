@@ -31,7 +31,7 @@ class Example:
         leaks: whether masked time steps reach others all the same, as through a convolution.
         fused_attention: whether it holds Keras's attention, which JAX computes in float32 even in float64.
         portable: whether `transforms.portable` can write it in Keras's own layers.
-        integer: whether its input is token numbers.
+        integer: whether its input is token numbers; for a list of inputs, perhaps a tuple that says it of each.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Example:
     leaks: bool = False
     fused_attention: bool = False
     portable: bool = True
-    integer: bool = False
+    integer: bool | tuple[bool, ...] = False
 
 
 def examples() -> list[Example]:

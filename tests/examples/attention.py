@@ -7,6 +7,7 @@ from reskeras.layers import (
     CrossAttention,
     FirstToken,
     PositionEmbedding,
+    SegmentEmbedding,
     SelfAttention,
     Sequence,
     TokenEmbedding,
@@ -42,6 +43,10 @@ EXAMPLES = [
     Example(
         "TokenEmbedding-scaled", TokenEmbedding, lambda: {"vocabulary": 7, "width": 4, "scaled": True}, (2, 5),
         _SEQUENCE, 1, unknown=(1,), integer=True,
+    ),
+    Example(
+        "SegmentEmbedding", SegmentEmbedding, lambda: {"types": 4}, [_SEQUENCE, (2, 5)], _SEQUENCE, 1, unknown=(1,),
+        integer=(False, True),
     ),
     Example("ClassToken", ClassToken, dict, _SEQUENCE, (2, 6, 4), 1, unknown=(1,), keeps_mask=False),
     Example("FirstToken", FirstToken, dict, _SEQUENCE, (2, 4), 0, unknown=(1,), keeps_mask=False),

@@ -31,7 +31,39 @@ EXAMPLES = [
     _residual("nested", lambda: {"branch": [Residual(_dense()), _dense()]}, 4),
     _residual("normalized", lambda: {"branch": [layers.BatchNormalization(), _dense()]}, 4, fixed=2),
     _residual("dropout", lambda: {"branch": [_dense(), layers.Dropout(0.5)]}, 2, seeds=1),
+    _residual("layerscale", lambda: {"branch": [_dense()], "skip": "layerscale"}, 3),
+    _residual("projection", lambda: {"branch": [_dense(6)], "skip_path": "projection"}, 3, units=6),
+    _residual("projection-same", lambda: {"branch": [_dense()], "skip_path": "projection"}, 2),
     _residual("sequence", lambda: {"branch": [_dense()]}, 2, shape=(2, 5, 4), unknown=(1,)),
+]
+
+
+def _smaller(name, path, weights, stride=2):
+    return Example(
+        f"Residual-{name}",
+        Residual,
+        lambda: {"branch": layers.Conv2D(6, 3, strides=stride, padding="same"), "skip_path": path},
+        (2, 4, 5, 3),
+        (2, 2, 5 if stride == (2, 1) else 3, 6),
+        weights,
+        unknown=(1, 2),
+    )
+
+
+EXAMPLES += [
+    _smaller("projection-image", "projection", 3),
+    _smaller("projection-rows", "projection", 3, (2, 1)),
+    _smaller("pad-image", "pad", 2),
+    Example(
+        "Residual-pad-sequence",
+        Residual,
+        lambda: {"branch": layers.Conv1D(6, 3, strides=2, padding="same"), "skip_path": "pad", "skip": "scaled"},
+        (2, 4, 3),
+        (2, 2, 6),
+        3,
+        unknown=(1,),
+        keeps_mask=False,
+    ),
 ]
 
 
