@@ -1,11 +1,14 @@
 """Keras layers to import anywhere: each one concept, saved, loaded and masked like Keras's own."""
 
 from reskeras.layers.attention import CrossAttention, SelfAttention
+from reskeras.layers.dense_blocks import DenseBlock, DenselyConnected, Transition
 from reskeras.layers.drop_path import DropPath
 from reskeras.layers.embedding import PositionEmbedding, SegmentEmbedding, TokenEmbedding
 from reskeras.layers.gate import Gate
+from reskeras.layers.highway import HighwayConv, HighwayDense
 from reskeras.layers.lstm import LSTM1997
 from reskeras.layers.padding import PadChannels
+from reskeras.layers.recompute import Recompute
 from reskeras.layers.residual import Residual
 from reskeras.layers.scaling import Scale, ScaledAdd
 from reskeras.layers.stacked_lstm import StackedLSTM
@@ -16,11 +19,16 @@ __all__ = [
     "Bias",
     "ClassToken",
     "CrossAttention",
+    "DenseBlock",
+    "DenselyConnected",
     "DropPath",
     "FirstToken",
     "Gate",
+    "HighwayConv",
+    "HighwayDense",
     "PadChannels",
     "PositionEmbedding",
+    "Recompute",
     "Residual",
     "Scale",
     "ScaledAdd",
@@ -30,4 +38,5 @@ __all__ = [
     "StackedLSTM",
     "TokenEmbedding",
     "Tokens",
+    "Transition",
 ]

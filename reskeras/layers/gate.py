@@ -40,19 +40,21 @@ class Gate(Composite):
         self.data_format = keras.config.image_data_format() if data_format is None else data_format
 
     def build(self, input_shape):
-        shape = input_shape[0]
-        self.transform = self._gate("transform", shape, self.bias)
-        if self.coupled:
-            self.difference = self.part(keras.layers.Subtract, "difference")
-            joining = [self.difference]
-        else:
-            self.carry = self._gate("carry", shape, -self.bias)
-            self.carried = self.part(keras.layers.Multiply, "carried")
-            joining = [self.carried]
-        self.opened = self.part(keras.layers.Multiply, "opened")
-        self.joined = self.part(keras.layers.Add, "joined")
-        for layer in (*joining, self.opened, self.joined):
-            layer.build([shape, shape])
+        shape, read = input_shape[0], input_shape[0]
+        self.moved = self.restored = None
+        if self.data_format == "channels_first" and self.kernel_size == 1 and len(shape) > 2:
+            # Dense reads the last axis; a 1x1 convolution would have a kernel of another shape.
+            axes = len(shape) - 1
+            self.moved = self.part(keras.layers.Permute, "moved", dims=(*range(2, axes + 1), 1))
+            self.restored = self.part(keras.layers.Permute, "restored", dims=(axes, *range(1, axes)))
+            self.moved.build(shape)
+            read = self.moved.compute_output_shape(shape)
+            self.restored.build(read)
+        self.transform = self._gate("transform", read, self.bias)
+        self.carry = None if self.coupled else self._gate("carry", read, -self.bias)
+        self.weighed = self._joining(keras.layers.Subtract if self.coupled else keras.layers.Multiply, "weighed", shape)
+        self.opened = self._joining(keras.layers.Multiply, "opened", shape)
+        self.joined = self._joining(keras.layers.Add, "joined", shape)
         self.built = True
 
     def _gate(self, name, shape, bias):
@@ -62,24 +64,31 @@ class Gate(Composite):
                 f"A gate on vectors reads each alone: kernel_size must be 1. Received: kernel_size={self.kernel_size} "
                 f"and an input of shape {tuple(shape)}."
             )
-        first = self.data_format == "channels_first" and axes > 0
         start = {"activation": "sigmoid", "bias_initializer": keras.initializers.Constant(bias)}
-        channels = shape[1] if first else shape[-1]
-        if self.kernel_size == 1 and not first:
-            layer = self.part(keras.layers.Dense, name, units=channels, **start)
+        if self.kernel_size == 1:
+            layer = self.part(keras.layers.Dense, name, units=shape[-1], **start)
         else:
+            channels = shape[1] if self.data_format == "channels_first" else shape[-1]
             convolution = {"kernel_size": self.kernel_size, "padding": "same", "data_format": self.data_format}
             layer = self.part(pooled_class("Conv", axes), name, filters=channels, **convolution, **start)
         layer.build(shape)
         return layer
 
+    def _joining(self, layer_class, name, shape):
+        layer = self.part(layer_class, name)
+        layer.build([shape, shape])
+        return layer
+
     def call(self, inputs):
         x, f = inputs
-        opening = self.transform(x)
+        opening = self._opening(self.transform, x)
         if self.coupled:
             # x + t (f - x) is t f + (1 - t) x with one product less.
-            return self.joined([x, self.opened([opening, self.difference([f, x])])])
-        return self.joined([self.carried([x, self.carry(x)]), self.opened([opening, f])])
+            return self.joined([x, self.opened([opening, self.weighed([f, x])])])
+        return self.joined([self.weighed([x, self._opening(self.carry, x)]), self.opened([opening, f])])
+
+    def _opening(self, gate, x):
+        return self.restored(gate(self.moved(x))) if self.moved else gate(x)
 
     def compute_output_shape(self, input_shape):
         return input_shape[0]

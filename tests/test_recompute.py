@@ -1,0 +1,136 @@
+"""Recomputation: the same training to the last bit, and what it keeps for the gradient."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from autodiff import precision
+from keras.src.backend import get_keras_mask
+
+from reskeras.layers import DenseBlock, Recompute, Residual
+from reskeras.transforms.portable import portable
+
+layers = keras.layers
+
+
+def _fit(model, x, y):
+    """Train for six steps and return every variable: weights, moving statistics, states of dropout."""
+    model.compile(keras.optimizers.SGD(0.05, momentum=0.9), "mse")
+    model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0)
+    return [keras.ops.convert_to_numpy(keras.ops.cast(each, "float32")) for each in model.variables]
+
+
+def _samples(shape, units):
+    generator = np.random.default_rng(2)
+    return generator.normal(size=(12, *shape)).astype("float32"), generator.normal(size=(12, units)).astype("float32")
+
+
+def _assert_equal(wanted, found):
+    for one, other in zip(wanted, found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def _branch():
+    return Residual([layers.Dense(8, activation="relu"), layers.BatchNormalization(), layers.Dropout(0.4, seed=3)])
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_training_is_equal_to_the_last_bit_with_statistics_and_dropout(policy):
+    x, y = _samples((8,), 1)
+    found = []
+    for wrap in (lambda layer: layer, Recompute):
+        with precision(policy):
+            keras.utils.set_random_seed(1)
+            inputs = keras.Input((8,))
+            outputs = layers.Dense(1)(wrap(_branch())(wrap(_branch())(inputs)))
+            found.append(_fit(keras.Model(inputs, outputs), x, y))
+    _assert_equal(*found)
+
+
+def test_a_dense_block_is_trained_to_the_same_bits():
+    x, y = _samples((6, 2), 1)
+    found = []
+    for recompute in (False, True):
+        keras.utils.set_random_seed(1)
+        inputs = keras.Input((6, 2))
+        features = DenseBlock(2, 4, dropout=0.3, recompute=recompute)(inputs)
+        model = keras.Model(inputs, layers.Dense(1)(layers.GlobalAveragePooling1D()(features)))
+        found.append(_fit(model, x, y))
+    _assert_equal(*found)
+
+
+def test_losses_inside_are_those_of_the_layer():
+    x, y = _samples((8,), 8)
+    found = []
+    for wrap in (lambda layer: layer, Recompute):
+        keras.utils.set_random_seed(1)
+        inputs = keras.Input((8,))
+        model = keras.Model(inputs, wrap(layers.Dense(8, activity_regularizer="l2", kernel_regularizer="l1"))(inputs))
+        found.append(_fit(model, x, y))
+    _assert_equal(*found)
+
+
+def test_frozen_parts_stay_and_the_rest_is_trained():
+    x, y = _samples((8,), 8)
+    inner = _branch()
+    inner.branch[0].trainable = False
+    inputs = keras.Input((8,))
+    model = keras.Model(inputs, Recompute(inner)(inputs))
+    before = [np.array(each) for each in model.get_weights()]
+    _fit(model, x, y)
+    changed = [not np.array_equal(one, other) for one, other in zip(before, model.get_weights(), strict=True)]
+    named = dict(zip([weight.path for weight in model.weights], changed, strict=True))
+    assert {path.rsplit("/", 1)[1] for path, change in named.items() if not change} == {"kernel", "bias"}
+    assert sum(changed) == 4
+
+
+def test_it_is_taken_apart_into_what_it_wraps():
+    inputs = keras.Input((8,))
+    model = keras.Model(inputs, Recompute(_branch(), name="saving")(inputs))
+    plain = [type(layer).__name__ for layer in portable(model).layers]
+    assert plain == ["InputLayer", "Dense", "BatchNormalization", "Dropout", "Add"]
+
+
+def test_a_mask_reaches_the_layer_inside_and_goes_on():
+    """In training too, where the layer runs apart from the tensors that carry the mask."""
+    tokens = np.array([[3, 4, 0], [5, 0, 0]], "int32")
+    found = []
+    for wrap in (lambda layer: layer, Recompute):
+        keras.utils.set_random_seed(1)
+        embedded = layers.Embedding(9, 4, mask_zero=True)(tokens)
+        found.append(keras.ops.convert_to_numpy(wrap(layers.LSTM(4))(embedded, training=True)))
+        normalized = wrap(layers.LayerNormalization())(embedded, training=True)
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(get_keras_mask(normalized)), tokens != 0)
+    np.testing.assert_array_equal(*found)
+
+
+def test_what_is_kept_grows_with_the_depth_and_not_with_its_square(backend):
+    if backend != "torch":
+        pytest.skip("measured where each tensor kept can be seen; tests/benchmarks/recompute.py measures the others")
+    x = np.ones((2, 64, 4), "float32")
+    kept = {
+        recompute: [_kept(DenseBlock(depth, 4, recompute=recompute), x) for depth in (4, 8, 16)]
+        for recompute in (False, True)
+    }
+    for recompute, order in ((False, 2), (True, 1)):
+        small, middle, large = kept[recompute]
+        assert abs(np.log2((large - middle) / (middle - small)) - order) < 0.2, kept
+
+
+def _kept(layer, x) -> int:
+    """Return the bytes of activations that PyTorch keeps for the gradient of a layer, each tensor counted once."""
+    import torch
+
+    layer.build(x.shape)
+    own, sizes = {variable.value.untyped_storage().data_ptr() for variable in layer.variables}, {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            sizes[storage.data_ptr()] = storage.nbytes(), tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        layer(torch.from_numpy(x).requires_grad_(), training=True)
+    return sum(size for size, _ in sizes.values())
