@@ -10,6 +10,8 @@ from reskeras.architectures.imagenet_densenet import IMAGENET_DENSENET
 from reskeras.architectures.imagenet_resnet import IMAGENET_RESNET
 from reskeras.architectures.plain import PLAIN
 from reskeras.architectures.resnet import RESNET
+from reskeras.architectures.text_densenet import TEXT_DENSENET
+from reskeras.architectures.text_resnet import TEXT_RESNET
 from reskeras.architectures.transformer import TRANSFORMER
 from reskeras.architectures.wide_resnet import WIDE_RESNET
 from reskeras.options import OptionError, check, suggest
@@ -27,6 +29,8 @@ ARCHITECTURES: dict[str, Architecture] = {
         IMAGENET_DENSENET,
         HIGHWAY,
         HIGHWAY_CONVOLUTION,
+        TEXT_RESNET,
+        TEXT_DENSENET,
         TRANSFORMER,
     )
 }

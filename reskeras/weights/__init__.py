@@ -1,0 +1,1 @@
+"""Weights of other packages in the networks and layers of this one."""
