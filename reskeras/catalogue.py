@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from reskeras.architectures import Architecture, Preset
+from reskeras.architectures.alphago_zero import ALPHAGO_ZERO
 from reskeras.architectures.densenet import DENSENET
 from reskeras.architectures.highway import HIGHWAY
 from reskeras.architectures.highway_convolution import HIGHWAY_CONVOLUTION
@@ -32,6 +33,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         TEXT_RESNET,
         TEXT_DENSENET,
         TRANSFORMER,
+        ALPHAGO_ZERO,
     )
 }
 

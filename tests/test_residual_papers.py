@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from reskeras.architectures.alphago_zero import ALPHAGO_ZERO
 from reskeras.architectures.imagenet_resnet import IMAGENET_RESNET
 from reskeras.architectures.resnet import RESNET
 from reskeras.architectures.wide_resnet import WIDE_RESNET
@@ -71,6 +72,9 @@ NUMBERS = [
     ("resnet-152-v2", {}, 60_236_904 - (64 + 256 * 3 + 512 * 8 + 1024 * 36 + 2048 * 3 + 256 * 15), None),
     ("wrn-50-2", {}, 68_883_240, 11.398),
     ("wrn-101-2", {}, 126_886_696, None),
+    # Section 10: Silver et al. 2017.
+    ("alphago-zero-19", {}, 22_827_877, 8.106),
+    ("alphago-zero-39", {}, 46_441_317, 16.623),
 ]
 
 
@@ -86,7 +90,7 @@ def test_weights_and_multiply_adds_are_those_of_the_paper(name, changes, paramet
         assert cost.multiply_adds / 1e9 == pytest.approx(billions, abs=0.53 * 10.0**-digits)
 
 
-@pytest.mark.parametrize("entry", [RESNET, WIDE_RESNET, IMAGENET_RESNET], ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", [RESNET, WIDE_RESNET, IMAGENET_RESNET, ALPHAGO_ZERO], ids=lambda entry: entry.name)
 def test_presets_count_what_they_say(entry):
     for preset in entry.presets:
         assert plan(preset.name).parameters() == preset.parameters, preset.name

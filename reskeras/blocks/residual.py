@@ -6,11 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from reskeras.blocks import stochastic_depth
 from reskeras.plan import Block, Skip, Stage
-from reskeras.steps import Activation, Conv, Dropout, DropPath, Norm, Pad, PadChannels, Start, Step
+from reskeras.steps import Activation, Conv, Dropout, DropPath, Norm, Pad, PadChannels, PlanError, Start, Step
 
-SHORTCUTS = ("projection", "pad", "average", "everywhere")
-"""How x changes shape: options B, A, A with average pooling, and C of He et al. 2015, section 3.3."""
+CHOICES = {
+    "normalization": ("batch", "layer", "none"),
+    "padding": ("same", "both"),
+    # Options B, A, A with average pooling, and C of He et al. 2015, section 3.3.
+    "shortcut": ("projection", "pad", "average", "everywhere"),
+    "stride_in": ("first", "middle"),
+}
+"""What the fields of a style that are a choice may be."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +33,9 @@ class Style:
         padding: `"same"` as Keras pads, or `"both"` for as many zeros on either side where a convolution strides, as
             the authors' code, PyTorch and `keras.applications` do.
         skip: how a branch rejoins the stream; the blocks write its path.
-        shortcut: how x changes shape, one of `SHORTCUTS`: a 1x1 convolution, zeros for missing channels at every
-            second position or at averages over windows, or a 1x1 convolution in every block.
+        shortcut: how x changes shape: `"projection"`, a 1x1 convolution; `"pad"`, zeros for missing channels at every
+            second position; `"average"`, the same at averages over windows; `"everywhere"`, a 1x1 convolution in
+            every block, whether the shape changes or not.
         inner: share of its width that a bottleneck has inside.
         stride_in: which convolution of a bottleneck strides, the `"first"` 1x1 (2015) or the `"middle"` one (v1.5).
         shared: whether branch and skip of a pre-activation block that changes size share the first normalisation and
@@ -37,6 +45,9 @@ class Style:
             a branch ends with a convolution by that kernel, since a zero scale before a ReLU would get no gradient.
         dropout: dropout before the last convolution (Zagoruyko and Komodakis 2016).
         drop_path: stochastic depth of the branch.
+
+    Raises:
+        PlanError: for a `normalization`, `shortcut`, `padding` or `stride_in` that is not among these.
     """
 
     normalization: str = "batch"
@@ -54,6 +65,11 @@ class Style:
     silent: bool = False
     dropout: float = 0.0
     drop_path: DropPath | None = None
+
+    def __post_init__(self):
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise PlanError(f"{name} must be one of {', '.join(allowed)}; received {getattr(self, name)!r}.")
 
     def norm(self, zero: bool = False) -> tuple[Step, ...]:
         """Return the normalisation, if any; `zero` starts its scale at 0."""
@@ -158,14 +174,6 @@ def _pre(style: Style, start: tuple[Step, ...], kernel: int, channels: int, widt
     return Block((*opening, *branch), skip)
 
 
-def drop_rates(last: float, blocks: int) -> list[float]:
-    """Return how often each block's branch is dropped: linearly more with depth (Huang et al. 2016, equation 4).
-
-    Block l of L is dropped with the probability (l / L) `last`, so that it survives with 1 - (l / L) (1 - p_L).
-    """
-    return [last * number / blocks for number in range(1, blocks + 1)]
-
-
 def stages(
     write: WriteBlock,
     style: Style,
@@ -182,7 +190,7 @@ def stages(
         sizes: (blocks, channels, stride of the first block) of each stage.
         drop_path: stochastic depth of the last block; those before are dropped less often.
     """
-    rates = iter(drop_rates(drop_path.rate if drop_path else 0.0, sum(count for count, _, _ in sizes)))
+    rates = iter(stochastic_depth.linear(sum(count for count, _, _ in sizes), drop_path.rate if drop_path else 0.0))
     found = []
     for count, width, first_stride in sizes:
         blocks = []

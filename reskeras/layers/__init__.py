@@ -10,13 +10,23 @@ from reskeras.layers.lstm import LSTM1997
 from reskeras.layers.padding import PadChannels
 from reskeras.layers.recompute import Recompute
 from reskeras.layers.residual import Residual
+from reskeras.layers.residual_blocks import (
+    BasicBlock,
+    BottleneckBlock,
+    PreActivationBlock,
+    PreActivationBottleneck,
+    Projection,
+    WideBlock,
+)
 from reskeras.layers.scaling import Scale, ScaledAdd
 from reskeras.layers.stacked_lstm import StackedLSTM
 from reskeras.layers.tokens import Bias, ClassToken, FirstToken, Sequence, Tokens
 
 __all__ = [
     "LSTM1997",
+    "BasicBlock",
     "Bias",
+    "BottleneckBlock",
     "ClassToken",
     "CrossAttention",
     "DenseBlock",
@@ -28,6 +38,9 @@ __all__ = [
     "HighwayDense",
     "PadChannels",
     "PositionEmbedding",
+    "PreActivationBlock",
+    "PreActivationBottleneck",
+    "Projection",
     "Recompute",
     "Residual",
     "Scale",
@@ -39,4 +52,5 @@ __all__ = [
     "TokenEmbedding",
     "Tokens",
     "Transition",
+    "WideBlock",
 ]

@@ -42,6 +42,10 @@ class BlockLayer(Composite):
     def call(self, x):
         return self.residual(x)
 
+    def compute_mask(self, inputs, previous_mask):
+        # The block has put its mask on the output already, where it keeps one.
+        return None
+
     def compute_output_shape(self, input_shape):
         if not self.built:
             self.build(input_shape)

@@ -31,12 +31,14 @@ class Composite(keras.Layer):
         return self.call(*arguments, **options)
 
     def get_config(self):
-        return {**super().get_config(), **{name: _plain(getattr(self, name)) for name in _arguments(type(self))}}
+        return {**super().get_config(), **configuration(self, type(self))}
 
 
-def _arguments(layer_class) -> list[str]:
+def configuration(layer: keras.Layer, layer_class: type) -> dict:
+    """Return the arguments of a class's constructor as the layer has them, in the form that Keras writes."""
     parameters = inspect.signature(layer_class.__init__).parameters.values()
-    return [each.name for each in parameters if each.name != "self" and each.kind is not each.VAR_KEYWORD]
+    names = [each.name for each in parameters if each.name != "self" and each.kind is not each.VAR_KEYWORD]
+    return {name: _plain(getattr(layer, name)) for name in names}
 
 
 def _plain(value):

@@ -111,14 +111,20 @@ def _dense(step: steps.Dense, axes: int, common, data_format: str) -> keras.Laye
 
 def _norm(step: steps.Norm, axes: int, common, data_format: str) -> keras.Layer:
     settings = {
-        "axis": 1 if data_format == "channels_first" else -1,
+        "axis": 1 if data_format == "channels_first" and axes else -1,
         "gamma_initializer": "zeros" if step.zero else "ones",
         "epsilon": step.epsilon,
         **common,
     }
     if step.kind == "batch":
         return keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, **settings)
-    return keras.layers.LayerNormalization(**settings)
+    if data_format == "channels_last" or not axes:
+        return keras.layers.LayerNormalization(**settings)
+    # Keras's own normalisation of another axis than the last fails on PyTorch.
+    last, back = (*range(2, axes + 2), 1), (axes + 1, *range(1, axes + 1))
+    norm = keras.layers.LayerNormalization(**{**settings, "axis": -1, "name": "norm"})
+    parts = [keras.layers.Permute(last, name="last"), norm, keras.layers.Permute(back, name="back")]
+    return Residual(parts, "none", **common)
 
 
 def _pool(step: steps.AveragePool | steps.MaxPool, axes: int, common, data_format: str) -> keras.Layer:
