@@ -15,6 +15,8 @@ from reskeras.runs.launch import SHARING_CORES
 # Keras reads this once, at its first import; processes that tests start inherit it.
 os.environ["KERAS_BACKEND"] = resolve_backend("auto")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Tests run what XLA compiles a few times only: compiling it well would take most of their time.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
 for _name, _value in SHARING_CORES.items():
     os.environ.setdefault(_name, _value)
 
