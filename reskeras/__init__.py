@@ -13,7 +13,7 @@ _HOMES = {
     "portable": "reskeras.transforms.portable",
     "save_portable": "reskeras.transforms.portable",
 }
-_MODULES = ("catalogue", "datasets", "layers", "runs", "telemetry", "transforms")
+_MODULES = ("catalogue", "datasets", "layers", "runs", "telemetry", "transforms", "weights")
 
 __all__ = [*_HOMES, *_MODULES, "__version__"]
 
