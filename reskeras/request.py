@@ -31,10 +31,11 @@ class Request:
 def check_trainable(family: Architecture, name: str) -> None:
     """Raise OptionError where a network, here called `name`, cannot be trained on samples with a class each."""
     if not family.learns_classes():
+        known = ", ".join(catalogue.TRAINABLE)
         raise OptionError(
             {
-                "architecture": f"{name} maps {' or '.join(family.inputs)} to {family.task}; a run trains on arrays of "
-                f"samples with a class each (architectures that do: {', '.join(catalogue.TRAINABLE)}). Build it with "
+                "architecture": f"{name} maps {' or '.join(family.inputs)} to {family.task}; a run trains on images, "
+                f"vectors or sequences with a class each (architectures that do: {known}). Build it with "
                 f'reskeras.build("{name}") and train it with Keras.'
             }
         )

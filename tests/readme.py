@@ -6,7 +6,9 @@ import inspect
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
+from reskeras import layers, weights
 from reskeras.catalogue import ARCHITECTURES
 from reskeras.options import describe
 from reskeras.runs import TrainingOptions
@@ -69,15 +71,10 @@ def options_tables() -> str:
     return "\n".join(folded(name, options_table(entry.options)) for name, entry in ARCHITECTURES.items())
 
 
-def layers_table() -> str:
-    """Return one row for each public layer, with the first paragraph of its docstring."""
-    from reskeras import layers
-
-    rows = []
-    for name in layers.__all__:
-        first = inspect.getdoc(getattr(layers, name)).split("\n\n")[0]
-        rows.append((f"`{name}`", " ".join(first.split())))
-    return table(("layer", "what it is"), rows)
+def names_table(module: ModuleType, columns: tuple[str, str]) -> str:
+    """Return one row for each public name of a module, with the first paragraph of its docstring."""
+    first = {name: inspect.getdoc(getattr(module, name)).split("\n\n")[0] for name in module.__all__}
+    return table(columns, ((f"`{name}`", " ".join(text.split())) for name, text in first.items()))
 
 
 def tables() -> dict[str, str]:
@@ -86,7 +83,8 @@ def tables() -> dict[str, str]:
         "architectures": architectures_table(),
         "presets": presets_tables(),
         "training": options_table(TrainingOptions),
-        "layers": layers_table(),
+        "layers": names_table(layers, ("layer", "what it is")),
+        "weights": names_table(weights, ("function", "what it does")),
         "options": options_tables(),
     }
 
