@@ -100,8 +100,23 @@ def norms(tensors: Sequence[Any]) -> Any:
         import torch
 
         return torch.stack(torch._foreach_norm(list(tensors), 2, torch.float32))
+    if name() == "tensorflow":
+        tensors = [_rows_summed(each) for each in tensors]
     squares = [keras.ops.sum(keras.ops.square(keras.ops.cast(each, "float32"))) for each in tensors]
     return keras.ops.sqrt(keras.ops.stack(squares))
+
+
+def _rows_summed(gradient: Any) -> Any:
+    """Return the rows of an embedding's gradient that are not 0, each once; any other gradient as it is.
+
+    TensorFlow gives a row for each look-up, and the same row again for the same number.
+    """
+    import tensorflow as tf
+
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    rows, place = tf.unique(gradient.indices)
+    return tf.math.unsorted_segment_sum(gradient.values, place, tf.size(rows))
 
 
 def write_row(variable: keras.Variable, index: Any, row: Any) -> None:

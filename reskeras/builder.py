@@ -45,7 +45,7 @@ def build_plan(plan: Plan, classifier_activation: str | None = None) -> keras.Mo
     dictionary of inputs, `"source"` the encoder's and `"samples"` its own.
     """
     network = _Network()
-    memory = network.features(plan.encoder, "source", "encoder_") if plan.encoder else None
+    memory = network.memory(plan.encoder) if plan.encoder else None
     features = network.features(plan, "samples", "", memory)
     shape = plan.shapes()[-2][1]
     output = network.apply(plan.head, features, shape, "head_")
@@ -82,6 +82,11 @@ class _Network:
             x = layer(x, memory) if reads_memory else layer(x)
             shape = block.output_shape(shape)
         return x
+
+    def memory(self, encoder: Plan) -> keras.KerasTensor:
+        """Return the output of an encoder."""
+        x = self.features(encoder, "source", "encoder_")
+        return self.apply(encoder.head, x, encoder.shapes()[-2][1], "encoder_head_")
 
     def apply(self, chain: tuple[steps.Step, ...], x, shape: Shape, prefix: str):
         """Return `x` after a chain of steps."""

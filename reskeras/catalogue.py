@@ -4,7 +4,9 @@ from dataclasses import replace
 
 from reskeras.architectures import Architecture, Preset
 from reskeras.architectures.alphago_zero import ALPHAGO_ZERO
+from reskeras.architectures.bert import BERT
 from reskeras.architectures.densenet import DENSENET
+from reskeras.architectures.gpt import GPT
 from reskeras.architectures.highway import HIGHWAY
 from reskeras.architectures.highway_convolution import HIGHWAY_CONVOLUTION
 from reskeras.architectures.imagenet_densenet import IMAGENET_DENSENET
@@ -14,6 +16,8 @@ from reskeras.architectures.resnet import RESNET
 from reskeras.architectures.text_densenet import TEXT_DENSENET
 from reskeras.architectures.text_resnet import TEXT_RESNET
 from reskeras.architectures.transformer import TRANSFORMER
+from reskeras.architectures.translator import TRANSLATOR
+from reskeras.architectures.vit import VIT
 from reskeras.architectures.wide_resnet import WIDE_RESNET
 from reskeras.options import OptionError, check, suggest
 from reskeras.plan import Plan
@@ -33,6 +37,10 @@ ARCHITECTURES: dict[str, Architecture] = {
         TEXT_RESNET,
         TEXT_DENSENET,
         TRANSFORMER,
+        VIT,
+        BERT,
+        GPT,
+        TRANSLATOR,
         ALPHAGO_ZERO,
     )
 }

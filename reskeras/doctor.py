@@ -36,7 +36,7 @@ def examine(runs: Path, tell: Callable[[str], None] = lambda _: None) -> dict[st
         "system": platform.platform(),
         "packages": {name: _version(name) for name in ("reskeras", "keras", "numpy", "textual")},
         "backends": backends,
-        "text": {"installed": importlib.util.find_spec("keras_nlp") is not None, "install": _extra("text")},
+        "text": {"installed": importlib.util.find_spec("keras_hub") is not None, "install": _extra("text")},
         "runs": _examine_folder(runs),
     }
 

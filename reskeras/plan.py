@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from itertools import groupby
 from math import prod
 from typing import Any, ClassVar
 
@@ -58,6 +57,10 @@ class Skip:
     def chain_length(self) -> int:
         """Return how many of Keras's own layers joining adds to the chain that x goes through."""
         return {"none": 0, "scaled": 1 + (self.carry != 1)}.get(self.kind, 1 if self.coupled else 2)
+
+    def factor_length(self) -> int:
+        """Return how many of Keras's own layers multiply f by a trained factor before it is joined."""
+        return 4 if self.kind == "scaled" and self.trained else 0
 
     def cost(self, carried: Shape, joined: Shape) -> Cost:
         """Return what joining costs, without the path: `carried` is the shape of what the path gives."""
@@ -116,7 +119,7 @@ class Block:
         shared = reached + _chain_length(self.before)
         if self.skip.kind == "none":
             return shared + _chain_length(self.branch) + _chain_length(self.after)
-        longest = max(shared + _chain_length(self.skip.path), _chain_length(self.branch))
+        longest = max(shared + _chain_length(self.skip.path), _chain_length(self.branch) + self.skip.factor_length())
         return longest + self.skip.chain_length() + _chain_length(self.after)
 
     def cost(self, shape: Shape) -> Cost:
@@ -176,7 +179,7 @@ class Plan:
         stages: the blocks.
         head: steps from the last stage to the logits.
         further_heads: more outputs, each from the last stage too.
-        encoder: the network of the second input, whose output every CrossAttention step reads; its head is empty.
+        encoder: the network of the second input, whose output every CrossAttention step reads.
     """
 
     name: str
@@ -294,15 +297,23 @@ def _plain(value: Any) -> Any:
 def repeats(blocks: tuple[Block, ...]) -> list[tuple[int, int, int]]:
     """Return the runs of equal blocks as (start, times, period): `times` repetitions of `period` blocks from `start`.
 
-    A period of 2 finds the attention and feed-forward pairs of a Transformer.
+    Periods of 2 and 3 find the layers of a Transformer's encoder and decoder.
     """
     found, start = [], 0
     while start < len(blocks):
-        single = len(list(next(groupby(blocks[start:]))[1]))
-        pair = 1
-        while blocks[start : start + 2] == blocks[start + 2 * pair : start + 2 * pair + 2]:
-            pair += 1
-        times, period = (pair, 2) if pair > 1 and pair * 2 > single else (single, 1)
+        # The most blocks at once, by the shortest period.
+        runs = [(_times(blocks, start, period), period) for period in PERIODS if start + period <= len(blocks)]
+        times, period = max((run for run in runs if run[0] > 1 or run[1] == 1), key=lambda run: run[0] * run[1])
         found.append((start, times, period))
         start += times * period
     return found
+
+
+PERIODS = (1, 2, 3)
+
+
+def _times(blocks: tuple[Block, ...], start: int, period: int) -> int:
+    unit, times = blocks[start : start + period], 1
+    while blocks[start + times * period : start + (times + 1) * period] == unit:
+        times += 1
+    return times

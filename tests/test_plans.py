@@ -247,7 +247,7 @@ BLOCKS = tuple(Block((Dense(3),), label=label) for label in "abc")
 
 
 def naive_repeats(blocks):
-    """Take the longest run of one block or of a pair from the start on; one block wins a draw."""
+    """Take the longest run of one, two or three blocks from the start on; fewer blocks win a draw."""
     found, start = [], 0
     while start < len(blocks):
         rest = len(blocks) - start
@@ -257,24 +257,27 @@ def naive_repeats(blocks):
                 for times in range(1, rest // period + 1)
                 if all(blocks[start + i] == blocks[start + i % period] for i in range(times * period))
             )
-            for period in (1, 2)
+            for period in (1, 2, 3)
             if period <= rest
         }
-        paired = covered.get(2, 1) > 1 and covered[2] * 2 > covered[1]
-        period = 2 if paired else 1
+        period = 1
+        for longer in (2, 3):
+            if covered.get(longer, 1) > 1 and covered[longer] * longer > covered[period] * period:
+                period = longer
         found.append((start, covered[period], period))
         start += covered[period] * period
     return found
 
 
-@given(st.lists(st.sampled_from(BLOCKS), max_size=14).map(tuple))
+@given(st.lists(st.sampled_from(BLOCKS), max_size=16).map(tuple))
 def test_repeats_are_those_of_a_naive_search_and_cover_every_block(blocks):
     found = repeats(blocks)
     assert found == naive_repeats(blocks)
     assert tuple(b for start, times, period in found for b in blocks[start : start + period] * times) == blocks
 
 
-def test_pairs_are_found():
+def test_pairs_and_triples_are_found():
     a, b, c = BLOCKS
+    assert repeats((a, a, b) * 2 + (a, b, c) * 3) == [(0, 2, 3), (6, 3, 3)]
     assert repeats((a, b) * 4 + (c,) * 3) == [(0, 4, 2), (8, 3, 1)]
     assert repeats((a,) * 4) == [(0, 4, 1)]

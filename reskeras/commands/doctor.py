@@ -52,7 +52,7 @@ def _diagnosis(found: dict) -> str:
     text = found["text"]
     lines.append(
         f"{'✔' if text['installed'] else '✘'} text        "
-        + ("keras-nlp" if text["installed"] else f"keras-nlp is not installed. Get it: {text['install']}")
+        + ("keras-hub" if text["installed"] else f"keras-hub is not installed. Get it: {text['install']}")
     )
     folder = found["runs"]
     sign, can = ("✔", "writable") if folder["writable"] else ("✘", "cannot be written; name another with --runs")

@@ -1,5 +1,6 @@
 """Keras layers to import anywhere: each one concept, saved, loaded and masked like Keras's own."""
 
+from reskeras.layers.activation import TanhGELU
 from reskeras.layers.attention import CrossAttention, SelfAttention
 from reskeras.layers.dense_blocks import DenseBlock, DenselyConnected, Transition
 from reskeras.layers.drop_path import DropPath
@@ -49,6 +50,7 @@ __all__ = [
     "SelfAttention",
     "Sequence",
     "StackedLSTM",
+    "TanhGELU",
     "TokenEmbedding",
     "Tokens",
     "Transition",

@@ -8,12 +8,13 @@ from reskeras.layers.composite import Composite, mask_of, start_as
 class _Attention(Composite):
     """What self-attention and cross-attention share: their arguments and their four maps."""
 
-    def _keep(self, heads, dropout, use_bias, flash_attention, **initializers):
+    def _keep(self, heads, dropout, use_bias, flash_attention, key_width, **initializers):
         """Set the arguments as attributes."""
         self.heads = heads
         self.dropout = dropout
         self.use_bias = use_bias
         self.flash_attention = flash_attention
+        self.key_width = key_width
         for name, initializer in initializers.items():
             setattr(self, name, keras.initializers.get(initializer))
 
@@ -30,7 +31,8 @@ class _Attention(Composite):
             keras.layers.MultiHeadAttention,
             "heads",
             num_heads=self.heads,
-            key_dim=width // self.heads,
+            key_dim=self.key_width or width // self.heads,
+            value_dim=width // self.heads,
             dropout=self.dropout,
             use_bias=self.use_bias,
             flash_attention=self.flash_attention,
@@ -46,6 +48,12 @@ class _Attention(Composite):
         # MultiHeadAttention takes the masks off its inputs, and so off the skip and off the memory of the next block:
         # it gets copies.
         self.copy = self.part(keras.layers.Rescaling, "copy", scale=1.0)
+
+    def _attend(self, x, memory, **masks):
+        if self.key_width is None:
+            return self.attention(x, memory, **masks)
+        # JAX's fused attention needs values of the size of keys; where scores are asked for, Keras leaves it out.
+        return self.attention(x, memory, return_attention_scores=True, **masks)[0]
 
     def _given(self, x):
         """Return what MultiHeadAttention may take the mask off: x, or a copy where it has one."""
@@ -67,6 +75,7 @@ class SelfAttention(_Attention):
         kernel_initializer: how the maps start.
         value_initializer: how the map of values starts; None as the others.
         output_initializer: how the map of the output starts; None as the others.
+        key_width: size of queries and keys in each head; None for the width divided by the heads.
 
     Input shape: (batch, time, width). Output shape: the same.
 
@@ -88,6 +97,7 @@ class SelfAttention(_Attention):
         kernel_initializer="glorot_uniform",
         value_initializer=None,
         output_initializer=None,
+        key_width=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -96,6 +106,7 @@ class SelfAttention(_Attention):
             dropout,
             use_bias,
             flash_attention,
+            key_width,
             kernel_initializer=kernel_initializer,
             value_initializer=value_initializer,
             output_initializer=output_initializer,
@@ -108,7 +119,7 @@ class SelfAttention(_Attention):
 
     def call(self, x, mask=None):
         given = self._given(x)
-        return self.attention(given, given, use_causal_mask=self.causal, **_masks(x, mask, "query", "value"))
+        return self._attend(given, given, use_causal_mask=self.causal, **_masks(x, mask, "query", "value"))
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -142,6 +153,7 @@ class CrossAttention(_Attention):
         kernel_initializer="glorot_uniform",
         value_initializer=None,
         output_initializer=None,
+        key_width=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -150,6 +162,7 @@ class CrossAttention(_Attention):
             dropout,
             use_bias,
             flash_attention,
+            key_width,
             kernel_initializer=kernel_initializer,
             value_initializer=value_initializer,
             output_initializer=output_initializer,
@@ -167,7 +180,7 @@ class CrossAttention(_Attention):
 
     def call(self, x, memory, x_mask=None, memory_mask=None):
         masks = {**_masks(x, x_mask, "query"), **_masks(memory, memory_mask, "value")}
-        return self.attention(self._given(x), self._given(memory), **masks)
+        return self._attend(self._given(x), self._given(memory), **masks)
 
     def compute_output_shape(self, x_shape, memory_shape):
         return x_shape

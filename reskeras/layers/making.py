@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 
 from reskeras import steps
+from reskeras.layers.activation import TanhGELU
 from reskeras.layers.attention import CrossAttention, SelfAttention
 from reskeras.layers.composite import pooled_class
 from reskeras.layers.drop_path import DropPath
@@ -160,9 +161,15 @@ def _attention(step: steps.Attention | steps.CrossAttention, axes: int, common, 
     for name in ("value_initializer", "output_initializer"):
         if getattr(step, name) not in (None, step.initializer):
             settings[name] = make_initializer(getattr(step, name))
+    if step.key_width:
+        settings["key_width"] = step.key_width
     if isinstance(step, steps.CrossAttention):
         return CrossAttention(step.heads, step.dropout, **settings)
     return SelfAttention(step.heads, step.dropout, step.causal, **settings)
+
+
+def _activation(step: steps.Activation, axes: int, common, data_format: str) -> keras.Layer:
+    return TanhGELU(**common) if step.name == "gelu_tanh" else keras.layers.Activation(step.name, **common)
 
 
 _MAKERS = {
@@ -173,7 +180,7 @@ _MAKERS = {
     steps.MaxPool: _pool,
     steps.Pad: _pad,
     steps.GlobalPool: _global_pool,
-    steps.Activation: lambda step, _axes, common, _: keras.layers.Activation(step.name, **common),
+    steps.Activation: _activation,
     steps.Dropout: lambda step, _axes, common, _: keras.layers.Dropout(step.rate, **common),
     steps.DropPath: lambda step, _axes, common, _: DropPath(step.rate, step.per, step.scale, **common),
     steps.Flatten: lambda _step, _axes, common, _: keras.layers.Flatten(**common),

@@ -76,7 +76,7 @@ class Embedding(Step):
         return 0 if self.shared else self.vocabulary * self.width
 
     def text(self):
-        return f"embedding {self.vocabulary} x {self.width}" + (" (the encoder's)" if self.shared else "")
+        return f"embedding {self.vocabulary} x {self.width}" + (" (shared)" if self.shared else "")
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,7 @@ class Attention(Step):
         rotary: whether queries and keys are turned by their position (Su et al. 2021, 2104.09864).
         initializer: how the maps of query, key and value start; `output_initializer`, how the output's starts.
         value_initializer: how the map of values starts; None as those of query and key.
+        key_width: size of queries and keys in each head; 0 for the width divided by the heads.
     """
 
     heads: int
@@ -166,18 +167,26 @@ class Attention(Step):
     initializer: Start = "glorot_uniform"
     output_initializer: Start = "glorot_uniform"
     value_initializer: Start | None = None
+    key_width: int = 0
     word: ClassVar[str] = "attention"
 
     def parameters(self, shape):
-        return 4 * shape[-1] * (shape[-1] + self.bias)
+        keys = self.key_width * self.heads or shape[-1]
+        return 2 * shape[-1] * (shape[-1] + self.bias) + 2 * keys * (shape[-1] + self.bias)
 
     def multiply_adds(self, shape):
         time, width = shape
-        return 4 * time * width**2 + 2 * time**2 * width
+        keys = self.key_width * self.heads or width
+        return (time * 2 * width + time**2) * (width + keys)
 
     def activations(self, shape):
         time, width = shape
-        return 5 * time * width + 2 * self.heads * time**2
+        keys = self.key_width * self.heads or width
+        return time * (3 * width + 2 * keys) + 2 * self.heads * time**2
+
+    def chain_length(self):
+        # A sequence with a mask is copied first.
+        return 2
 
     def text(self):
         return f"{'causal ' if self.causal else ''}attention {self.heads} heads"
@@ -185,7 +194,10 @@ class Attention(Step):
 
 @dataclass(frozen=True)
 class CrossAttention(Step):
-    """Multi-head attention to the `memory` tokens that the plan's encoder gives, of the same width."""
+    """Multi-head attention to the `memory` tokens that the plan's encoder gives, of the same width.
+
+    The other attributes are those of `Attention`.
+    """
 
     heads: int
     memory: int
@@ -194,18 +206,26 @@ class CrossAttention(Step):
     initializer: Start = "glorot_uniform"
     output_initializer: Start = "glorot_uniform"
     value_initializer: Start | None = None
+    key_width: int = 0
     word: ClassVar[str] = "crossattention"
 
     def parameters(self, shape):
-        return 4 * shape[-1] * (shape[-1] + self.bias)
+        keys = self.key_width * self.heads or shape[-1]
+        return 2 * shape[-1] * (shape[-1] + self.bias) + 2 * keys * (shape[-1] + self.bias)
 
     def multiply_adds(self, shape):
         time, width = shape
-        return 2 * (time + self.memory) * width**2 + 2 * time * self.memory * width
+        keys = self.key_width * self.heads or width
+        return (time + self.memory) * width * (width + keys) + time * self.memory * (width + keys)
 
     def activations(self, shape):
         time, width = shape
-        return 3 * time * width + 2 * self.memory * width + 2 * self.heads * time * self.memory
+        keys = self.key_width * self.heads or width
+        return time * (2 * width + keys) + self.memory * (width + keys) + 2 * self.heads * time * self.memory
+
+    def chain_length(self):
+        # A sequence with a mask is copied first.
+        return 2
 
     def text(self):
         return f"attention {self.heads} heads to the encoder"

@@ -1,6 +1,7 @@
 """Weights of other packages in the networks and layers of this one."""
 
 from reskeras.weights.keras_densenet import densenet_from_keras
+from reskeras.weights.keras_hub import bert_from_keras_hub, gpt2_from_keras_hub
 from reskeras.weights.keras_resnet import resnet_from_keras
 
-__all__ = ["densenet_from_keras", "resnet_from_keras"]
+__all__ = ["bert_from_keras_hub", "densenet_from_keras", "gpt2_from_keras_hub", "resnet_from_keras"]

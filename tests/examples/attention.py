@@ -30,6 +30,7 @@ EXAMPLES = [
     _self_attention("causal", causal=True),
     _self_attention("no-bias", weights=4, use_bias=False),
     _self_attention("dropout", seeds=1, dropout=0.1),
+    _self_attention("key-width", key_width=3),
     _self_attention("starts", value_initializer="zeros", output_initializer="orthogonal"),
     Example("PositionEmbedding", PositionEmbedding, lambda: {"most": 10}, _SEQUENCE, _SEQUENCE, 1, unknown=(1,)),
     Example(
@@ -55,6 +56,10 @@ EXAMPLES = [
     Example(
         "CrossAttention", CrossAttention, lambda: {"heads": 2}, {"memory_shape": (2, 3, 4), "x_shape": _SEQUENCE},
         _SEQUENCE, 8, unknown=(1,), fused_attention=True,
+    ),
+    Example(
+        "CrossAttention-key-width", CrossAttention, lambda: {"heads": 2, "key_width": 3},
+        {"memory_shape": (2, 3, 4), "x_shape": _SEQUENCE}, _SEQUENCE, 8, unknown=(1,), fused_attention=True,
     ),
     Example("Tokens-image", Tokens, lambda: {"width": 4, "patch": 2}, (2, 4, 6, 3), (2, 6, 4), 2),
     Example("Tokens-sequence", Tokens, lambda: {"width": 4}, (2, 7, 3), (2, 7, 4), 2, keeps_mask=False),
