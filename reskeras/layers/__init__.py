@@ -22,6 +22,7 @@ from reskeras.layers.residual_blocks import (
 from reskeras.layers.scaling import Scale, ScaledAdd
 from reskeras.layers.stacked_lstm import StackedLSTM
 from reskeras.layers.tokens import Bias, ClassToken, FirstToken, Sequence, Tokens
+from reskeras.layers.transformer import DecoderBlock, EncoderBlock
 
 __all__ = [
     "LSTM1997",
@@ -30,9 +31,11 @@ __all__ = [
     "BottleneckBlock",
     "ClassToken",
     "CrossAttention",
+    "DecoderBlock",
     "DenseBlock",
     "DenselyConnected",
     "DropPath",
+    "EncoderBlock",
     "FirstToken",
     "Gate",
     "HighwayConv",

@@ -9,6 +9,10 @@ UNKNOWN_SIZE = 64
 """Stands for a space or time axis of unknown size where only its change matters: no weight depends on it."""
 
 
+class NotPortable(ValueError):
+    """A model or a layer cannot be written in Keras's own layers."""
+
+
 class Composite(keras.Layer):
     """A layer made of other layers, which can be taken apart into them.
 

@@ -165,7 +165,7 @@ def _attention(step: steps.Attention | steps.CrossAttention, axes: int, common, 
         settings["key_width"] = step.key_width
     if isinstance(step, steps.CrossAttention):
         return CrossAttention(step.heads, step.dropout, **settings)
-    return SelfAttention(step.heads, step.dropout, step.causal, **settings)
+    return SelfAttention(step.heads, step.dropout, step.causal, rotary=step.rotary, **settings)
 
 
 def _activation(step: steps.Activation, axes: int, common, data_format: str) -> keras.Layer:

@@ -9,11 +9,7 @@ import keras
 import numpy as np
 from keras.src.backend import set_keras_mask
 
-from reskeras.layers.composite import Composite, mask_of
-
-
-class NotPortable(ValueError):
-    """A model cannot be written in Keras's own layers."""
+from reskeras.layers.composite import Composite, NotPortable, mask_of
 
 
 def portable(model: keras.Model) -> keras.Model:
