@@ -31,7 +31,7 @@ EXAMPLES = [
     _block(EncoderBlock, "none-scaled", _SHAPE, 14, norm="none", attention_skip="scaled", feed_forward_skip="scaled"),
     _block(EncoderBlock, "one-skip", _SHAPE, 12, attention_skip="none", use_bias=False),
     _block(EncoderBlock, "drop", _SHAPE, 16, seeds=5, dropout=0.1, drop_path=0.2, activation="gelu"),
-    _block(EncoderBlock, "rotary", _SHAPE, 16, norm="pre", rotary=True, portable=False),
+    _block(EncoderBlock, "rotary", _SHAPE, 16, norm="pre", activation="gelu", rotary=True, portable=False),
     _block(DecoderBlock, "post", _PAIR, 26),
     _block(DecoderBlock, "pre", _PAIR, 26, norm="pre"),
     Example(
