@@ -8,6 +8,7 @@ import pytest
 from weights import randomise
 
 from reskeras.blocks.scales import deepnorm
+from reskeras.catalogue import plan
 from reskeras.layers import CrossAttention, DecoderBlock, EncoderBlock, PositionEmbedding, SelfAttention
 from reskeras.weights.torch_transformer import fill_from_torch
 
@@ -203,6 +204,15 @@ def test_deepnorm_scales_the_stream_and_the_starting_weights():
     for path in ("dense1", "dense2"):
         found = next(each for name, each in spread.items() if f"{path}/kernel" in name)
         np.testing.assert_allclose(found, factors.beta * np.sqrt(2 / (width + 256)), rtol=0.05)
+
+
+def test_a_network_with_deepnorm_multiplies_its_stream_by_the_alpha_of_its_depth():
+    network = plan("transformer", (6, 3), 5, depth=3, width=8, heads=2, norm="deep")
+    for _, block in network.blocks():
+        assert block.skip.text().startswith("1.57 x")  # (2 * 3) ** 0.25
+        assert [step.text() for step in block.after] == ["layer norm"]
+    same = plan("transformer", (6, 3), 5, depth=3, width=8, heads=2, norm="post")
+    assert network.parameters() == same.parameters()
 
 
 @pytest.mark.parametrize(("skip", "collapses"), [("none", True), ("add", False)])

@@ -1,18 +1,25 @@
 """Transformer encoders: a skip round attention and another round the feed-forward part (Vaswani et al. 2017)."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from reskeras.architectures import Architecture
 from reskeras.architectures.transformer_options import LARGEST_PATCH, TransformerOptions, check_patch
 from reskeras.blocks.stochastic_depth import linear
-from reskeras.blocks.transformer import feed_forward
+from reskeras.blocks.transformer import attention_part, feed_forward
 from reskeras.plan import Block, Plan, Stage
-from reskeras.steps import Attention, Dense, GlobalPool, Norm, Tokens
+from reskeras.steps import Dense, GlobalPool, Norm, Tokens
 
 
 class EncoderOptions(TransformerOptions):
     """Options of a Transformer encoder of samples of any kind."""
 
+    norm: Literal["pre", "post", "deep", "none"] = Field(
+        "pre",
+        description="Layer normalisation before each part (GPT-2), after each sum (2017), after a sum with alpha x and "
+        "smaller starting weights (DeepNorm), or nowhere.",
+    )
     patch: int = Field(
         2, ge=1, le=LARGEST_PATCH, description="Side of the square patches that an image is cut into, in pixels."
     )
@@ -32,9 +39,10 @@ def plan(options: EncoderOptions, input_shape, classes) -> Plan:
 
 
 def _layer(options: EncoderOptions, drop_path: float) -> tuple[Block, ...]:
-    attention = options.joint("attention", drop_path).block((Attention(options.heads, options.dropout),), "attention")
+    joint, factors = options.joint("attention", drop_path), options.deepnorm()
+    attention = attention_part(joint, options.width, options.heads, factors, dropout=options.dropout)
     joint = options.joint("feedforward", drop_path)
-    return attention, feed_forward(joint, options.width, options.units(), "gelu")
+    return attention, feed_forward(joint, options.width, options.units(), "gelu", deepnorm=factors)
 
 
 TRANSFORMER = Architecture(

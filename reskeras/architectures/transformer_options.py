@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from reskeras.architectures import ArchitectureOptions
-from reskeras.blocks.transformer import Joint
-from reskeras.plan import Skip
+from reskeras.blocks.scales import DeepNorm, deepnorm
+from reskeras.blocks.transformer import Joint, named_joint
 from reskeras.steps import PlanError, Shape
 
 MOST_HEADS = 128
@@ -66,8 +66,12 @@ class TransformerOptions(ArchitectureOptions):
 
     def joint(self, part: str, drop_path: float = 0.0) -> Joint:
         """Return how `"attention"` or `"feedforward"` rejoins the stream in a layer dropped with this probability."""
-        skip = Skip(self.skip if self.skip_around in ("all", part) else "none")
-        return Joint(self.norm, skip, self.dropout, drop_path, self.epsilon)
+        skip = self.skip if self.skip_around in ("all", part) else "none"
+        return named_joint(self.norm, skip, self.dropout, drop_path, self.epsilon, self.deepnorm())
+
+    def deepnorm(self) -> DeepNorm | None:
+        """Return the factors of DeepNorm where the options ask for it."""
+        return deepnorm(self.depth) if self.norm == "deep" else None
 
 
 def check_patch(patch: int, shape: Shape) -> None:
