@@ -8,7 +8,7 @@ import pytest
 from weights import randomise
 
 from reskeras.layers import DecoderBlock, EncoderBlock
-from reskeras.weights.keras_hub_layers import fill_from_keras_hub
+from reskeras.weights import fill_from_keras_hub
 
 keras_hub = pytest.importorskip("keras_hub", reason="keras-hub is not installed: pip install 'reskeras[text]'")
 

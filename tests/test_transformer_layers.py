@@ -10,7 +10,7 @@ from weights import randomise
 from reskeras.blocks.scales import deepnorm
 from reskeras.catalogue import plan
 from reskeras.layers import CrossAttention, DecoderBlock, EncoderBlock, PositionEmbedding, SelfAttention
-from reskeras.weights.torch_transformer import fill_from_torch
+from reskeras.weights import fill_from_torch
 
 RANDOM = np.random.default_rng(13)
 WIDTH, HEADS, UNITS = 8, 2, 12
