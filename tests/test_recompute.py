@@ -106,8 +106,9 @@ def test_a_mask_reaches_the_layer_inside_and_goes_on():
 
 
 def test_what_is_kept_grows_with_the_depth_and_not_with_its_square(backend):
-    if backend != "torch":
-        pytest.skip("measured where each tensor kept can be seen; tests/benchmarks/recompute.py measures the others")
+    if backend == "tensorflow":
+        pytest.skip("TensorFlow does not tell what it keeps; tests/benchmarks/bench_recompute.py measures it")
+    _kept = {"torch": _kept_by_torch, "jax": _kept_by_jax}[backend]
     x = np.ones((2, 64, 4), "float32")
     kept = {
         recompute: [_kept(DenseBlock(depth, 4, recompute=recompute), x) for depth in (4, 8, 16)]
@@ -118,7 +119,20 @@ def test_what_is_kept_grows_with_the_depth_and_not_with_its_square(backend):
         assert abs(np.log2((large - middle) / (middle - small)) - order) < 0.2, kept
 
 
-def _kept(layer, x) -> int:
+def _kept_by_jax(layer, x) -> int:
+    """Return the bytes of activations among what JAX's pull-back holds, each array counted once."""
+    import jax
+
+    layer.build(x.shape)
+    trained, fixed = (
+        [each.value for each in group] for group in (layer.trainable_variables, layer.non_trainable_variables)
+    )
+    _, pull = jax.vjp(lambda x: layer.stateless_call(trained, fixed, x, training=True)[0], x)
+    sizes = {id(each): each.nbytes for each in jax.tree.leaves(pull) if each.ndim == x.ndim and len(each) == len(x)}
+    return sum(sizes.values())
+
+
+def _kept_by_torch(layer, x) -> int:
     """Return the bytes of activations that PyTorch keeps for the gradient of a layer, each tensor counted once."""
     import torch
 

@@ -95,8 +95,9 @@ class DenseBlock(Composite):
         growth_rate: channels that each layer adds; k in the paper.
         bottleneck, dropout, kernel_size: as in `DenselyConnected`.
         recompute: whether the backward pass computes each layer again from the channels that all share. Joined and
-            normalised inputs, of which L layers keep about L^2 / 2 times k channels, are then not kept: memory grows
-            linearly with the depth (Pleiss et al. 2017, 1707.06990). Weights and results stay the same.
+            normalised inputs, of which L layers keep about L^2 / 2 times k channels, are then not kept: what is kept
+            grows linearly with the depth (Pleiss et al. 2017, 1707.06990). Weights and results stay the same. On a CPU
+            this saves memory with PyTorch and TensorFlow; JAX's compiler there needs as much as without.
         data_format: `"channels_last"`, `"channels_first"`, or None for Keras's global setting.
 
     Input shape: (batch, time, channels) or (batch, height, width, channels).
