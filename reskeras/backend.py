@@ -99,7 +99,9 @@ def norms(tensors: Sequence[Any]) -> Any:
     if name() == "torch":
         import torch
 
-        return torch.stack(torch._foreach_norm(list(tensors), 2, torch.float32))
+        # PyTorch accumulates narrower numbers in float32 by itself, and refuses wider ones.
+        tensors = [each.float() if each.dtype == torch.float64 else each for each in tensors]
+        return torch.stack(torch._foreach_norm(tensors, 2, torch.float32))
     if name() == "tensorflow":
         tensors = [_rows_summed(each) for each in tensors]
     squares = [keras.ops.sum(keras.ops.square(keras.ops.cast(each, "float32"))) for each in tensors]
@@ -134,7 +136,8 @@ def write_row(variable: keras.Variable, index: Any, row: Any) -> None:
 
         variable.value.scatter_update(tf.IndexedSlices(row[None], tf.reshape(index, (1,))))
     else:
-        variable.assign(keras.ops.slice_update(keras.ops.convert_to_tensor(variable), (index, 0), row[None]))
+        place = (index, keras.ops.zeros_like(index))
+        variable.assign(keras.ops.slice_update(keras.ops.convert_to_tensor(variable), place, row[None]))
 
 
 class StateReader:

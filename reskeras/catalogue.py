@@ -11,8 +11,11 @@ from reskeras.architectures.highway import HIGHWAY
 from reskeras.architectures.highway_convolution import HIGHWAY_CONVOLUTION
 from reskeras.architectures.imagenet_densenet import IMAGENET_DENSENET
 from reskeras.architectures.imagenet_resnet import IMAGENET_RESNET
+from reskeras.architectures.lstm import LSTM_CLASSIFIER, LSTM_TAGGER
 from reskeras.architectures.plain import PLAIN
+from reskeras.architectures.residual_mlp import RESIDUAL_MLP
 from reskeras.architectures.resnet import RESNET
+from reskeras.architectures.skip_layer_mlp import SKIP_LAYER_MLP
 from reskeras.architectures.text_densenet import TEXT_DENSENET
 from reskeras.architectures.text_resnet import TEXT_RESNET
 from reskeras.architectures.transformer import TRANSFORMER
@@ -34,8 +37,12 @@ ARCHITECTURES: dict[str, Architecture] = {
         IMAGENET_DENSENET,
         HIGHWAY,
         HIGHWAY_CONVOLUTION,
+        RESIDUAL_MLP,
+        SKIP_LAYER_MLP,
         TEXT_RESNET,
         TEXT_DENSENET,
+        LSTM_CLASSIFIER,
+        LSTM_TAGGER,
         TRANSFORMER,
         VIT,
         BERT,

@@ -10,6 +10,7 @@ from autodiff import gradients
 import reskeras
 from reskeras.layers import LSTM1997, StackedLSTM
 from reskeras.steps import LSTM, PlanError
+from reskeras.weights import fill_lstm_from_torch
 
 LENGTHS = (5, 3, 1)
 """Time steps of each sequence of a batch; the rest of the longest is padding."""
@@ -226,3 +227,40 @@ def test_wrong_arguments_say_what_came_and_what_fits(make, message):
 def test_a_plan_refuses_a_cell_that_there_is_not():
     with pytest.raises(PlanError, match="no LSTM cell '2001'"):
         LSTM(4, cell="2001")
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_weights_of_torch_give_what_torch_gives_on_sequences_of_any_length(bidirectional):
+    """PyTorch passes over padding where sequences are packed, Keras where they are masked."""
+    torch = pytest.importorskip("torch")
+    lengths, features = [7, 4, 1], 5
+    module = torch.nn.LSTM(features, 3, num_layers=2, bidirectional=bidirectional, batch_first=True).cpu()
+    x = np.random.default_rng(2).normal(size=(3, 7, features)).astype("float32")
+    for row, length in zip(x, lengths, strict=True):
+        row[length:] = 0
+    packed = torch.nn.utils.rnn.pack_padded_sequence(torch.tensor(x), lengths, batch_first=True)
+    with torch.no_grad():
+        wanted, _ = torch.nn.utils.rnn.pad_packed_sequence(module(packed)[0], batch_first=True)
+    inputs = keras.Input((None, features))
+    layer = StackedLSTM(3, 2, "none", bidirectional, return_sequences=True)
+    model = keras.Model(inputs, layer(keras.layers.Masking()(inputs)))
+    fill_lstm_from_torch(layer, {name: each.numpy() for name, each in module.state_dict().items()})
+    found = keras.ops.convert_to_numpy(model(x))
+    for row, length in enumerate(lengths):
+        np.testing.assert_allclose(found[row, :length], wanted.numpy()[row, :length], rtol=0, atol=1e-6)
+
+
+def test_weights_of_torch_that_do_not_fit_are_refused():
+    torch = pytest.importorskip("torch")
+    module = torch.nn.LSTM(5, 3, num_layers=2)
+    state = {name: each.cpu().detach().numpy() for name, each in module.state_dict().items()}
+    for arguments, message in (
+        ({"units": 3, "depth": 3}, "lacks 'weight_ih_l2'"),
+        ({"units": 3, "depth": 1}, "no place for these weights of the state: weight_ih_l1"),
+        ({"units": 4, "depth": 2}, r"weight_ih_l0 is \(12, 5\), where .* takes \(16, 5\)"),
+        ({"units": 3, "depth": 2, "cell": "1997"}, "has forget gates"),
+    ):
+        layer = StackedLSTM(**arguments, skip="none", return_sequences=True)
+        layer.build((None, None, 5))
+        with pytest.raises(ValueError, match=message):
+            fill_lstm_from_torch(layer, state)

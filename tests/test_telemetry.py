@@ -7,7 +7,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from autodiff import gradients, keras_loss
+from autodiff import gradients, keras_loss, precision
 from networks import CLASSES, TINY, input_shape, samples, tiny_options
 
 import reskeras
@@ -30,17 +30,19 @@ def _watched_fit(model, optimizer, x, y, folder, *, batch_size, epochs=1, **comp
 
 def _assert_norms(found: np.ndarray, wanted: np.ndarray, largest: float) -> None:
     # Relative to the weight's own norm, and for gradients that theory makes zero (the bias before a normalisation)
-    # to the rounding error of the network's largest.
-    np.testing.assert_allclose(found, wanted, rtol=TOLERANCE, atol=TOLERANCE * 1e-2 * largest)
+    # to the rounding error of the network's largest in float64.
+    np.testing.assert_allclose(found, wanted, rtol=TOLERANCE, atol=1e-13 * largest)
 
 
 @pytest.mark.parametrize(("name", "skip"), TINY)
 def test_norms_of_every_network_equal_the_backends_own_autodiff(name, skip, tmp_path):
+    # In float64: sums that cancel are rounded otherwise by each compiler, and in float32 that would show.
     keras.utils.set_random_seed(4)
-    model = reskeras.build(name, input_shape=input_shape(name), classes=CLASSES, **tiny_options(name, skip))
-    x, y = samples(name, SAMPLES)
-    wanted = {path: np.linalg.norm(each.astype("float64")) for path, each in gradients(model, x, y).items()}
-    run = _watched_fit(model, keras.optimizers.SGD(0.0), x, y, tmp_path / "run", batch_size=SAMPLES, epochs=3)
+    with precision("float64"):
+        model = reskeras.build(name, input_shape=input_shape(name), classes=CLASSES, **tiny_options(name, skip))
+        x, y = samples(name, SAMPLES)
+        wanted = {path: np.linalg.norm(each.astype("float64")) for path, each in gradients(model, x, y).items()}
+        run = _watched_fit(model, keras.optimizers.SGD(0.0), x, y, tmp_path / "run", batch_size=SAMPLES, epochs=3)
     rows, weights = run.gradients(), run.weights()
     assert rows["step"].tolist() == [1, 2, 3]
     assert sorted(weight.path for weight in weights) == sorted(wanted)

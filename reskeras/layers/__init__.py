@@ -8,6 +8,7 @@ from reskeras.layers.embedding import PositionEmbedding, SegmentEmbedding, Token
 from reskeras.layers.gate import Gate
 from reskeras.layers.highway import HighwayConv, HighwayDense
 from reskeras.layers.lstm import LSTM1997
+from reskeras.layers.mlp import ResidualMLPBlock, SkipLayerMLP
 from reskeras.layers.padding import PadChannels
 from reskeras.layers.recompute import Recompute
 from reskeras.layers.residual import Residual
@@ -47,11 +48,13 @@ __all__ = [
     "Projection",
     "Recompute",
     "Residual",
+    "ResidualMLPBlock",
     "Scale",
     "ScaledAdd",
     "SegmentEmbedding",
     "SelfAttention",
     "Sequence",
+    "SkipLayerMLP",
     "StackedLSTM",
     "TanhGELU",
     "TokenEmbedding",
