@@ -6,7 +6,18 @@ from dataclasses import dataclass, field, fields
 from math import prod
 from typing import Any, ClassVar
 
-from reskeras.steps import Cost, Embedding, Initializer, PlanError, Segments, Shape, Step, chain_cost, chain_shape
+from reskeras.steps import (
+    Cost,
+    DropPath,
+    Embedding,
+    Initializer,
+    PlanError,
+    Segments,
+    Shape,
+    Step,
+    chain_cost,
+    chain_shape,
+)
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,9 @@ class Block:
         label: what the block is called in layer names.
         before: steps that branch and skip share, such as the first BN-ReLU of a pre-activation block that changes
             size.
+
+    Raises:
+        PlanError: for a branch that is sometimes dropped without a skip that carries x on.
     """
 
     branch: tuple[Step, ...]
@@ -93,6 +107,13 @@ class Block:
     after: tuple[Step, ...] = ()
     label: str = "block"
     before: tuple[Step, ...] = ()
+
+    def __post_init__(self):
+        if self.skip.kind == "none" and any(isinstance(step, DropPath) for step in self.branch):
+            raise PlanError(
+                "Stochastic depth needs a skip, for without one nothing is left where a branch is dropped. "
+                "Received: skip 'none'"
+            )
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return the shape of y; raise PlanError where the skip cannot join x and f."""

@@ -70,6 +70,10 @@ NUMBERS = [
     # stem, of the last convolution of each block and of the projections.
     ("resnet-101-v2", {}, 44_577_896 - (64 + 256 * 3 + 512 * 4 + 1024 * 23 + 2048 * 3 + 256 * 15), None),
     ("resnet-152-v2", {}, 60_236_904 - (64 + 256 * 3 + 512 * 8 + 1024 * 36 + 2048 * 3 + 256 * 15), None),
+    # Those of the first version without the two numbers a channel of the projections' normalisation.
+    ("resnet-18-v2", {}, 11_689_512 - 2 * (128 + 256 + 512), None),
+    ("resnet-34-v2", {}, 21_797_672 - 2 * (128 + 256 + 512), None),
+    ("resnet-200-v2", {}, 64_673_832 - 2 * (256 + 512 + 1024 + 2048), None),
     ("wrn-50-2", {}, 68_883_240, 11.398),
     ("wrn-101-2", {}, 126_886_696, None),
     # Section 10: Silver et al. 2017.

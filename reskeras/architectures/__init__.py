@@ -29,11 +29,26 @@ class ArchitectureOptions(Options):
 
     def problems(self):
         problem = depth_problem(self.title, self.depth, self.depths(), self.rule())
-        return {"depth": problem} if problem else {}
+        return ({"depth": problem} if problem else {}) | self._branch_problems()
 
     def rule(self) -> str:
         """Return the paper's rule for the depth, such as `"6n+2"`."""
         return self.depth_rule
+
+    def _branch_problems(self) -> dict[str, str]:
+        """Return what is wrong with a branch that is dropped, or starts at zero, under the skip that there is."""
+        problems, nearest = {}, f"Did you mean skip={type(self).model_fields['skip'].default}?"
+        if getattr(self, "drop_path", 0) and self.skip == "none":
+            problems["drop_path"] = (
+                "drop_path needs a skip, for without one nothing is left where a branch is dropped; received skip=none. "
+                + nearest
+            )
+        if getattr(self, "silent_start", False) and self.skip in ("none", "scaled"):
+            problems["silent_start"] = (
+                "silent_start needs a skip that carries x and lets the gradient reach the branch; received "
+                f"skip={self.skip}. {nearest}"
+            )
+        return problems
 
 
 @dataclass(frozen=True)

@@ -101,9 +101,13 @@ PRESETS = (
     _preset("resnet-50-v1.5", 50, 25_557_032, version="v1.5"),
     _preset("resnet-101-v1.5", 101, 44_549_160, version="v1.5"),
     _preset("resnet-152-v1.5", 152, 60_192_808, version="v1.5"),
+    _preset("resnet-200-v1.5", 200, 64_673_832, version="v1.5"),
+    _preset("resnet-18-v2", 18, 11_687_720, version="v2"),
+    _preset("resnet-34-v2", 34, 21_795_880, version="v2"),
     _preset("resnet-50-v2", 50, 25_549_352, version="v2"),
     _preset("resnet-101-v2", 101, 44_541_480, version="v2"),
     _preset("resnet-152-v2", 152, 60_185_128, version="v2"),
+    _preset("resnet-200-v2", 200, 64_666_152, version="v2"),
     _preset("wrn-50-2", 50, 68_883_240, "68.9M", version="v1.5", widen=2),
     _preset("wrn-101-2", 101, 126_886_696, version="v1.5", widen=2),
 )

@@ -34,15 +34,6 @@ class ResidualMLPOptions(ArchitectureOptions):
     def depths(self):
         return range(1, DEEPEST + 1)
 
-    def problems(self):
-        problems = super().problems()
-        if self.silent_start and self.skip in ("none", "scaled"):
-            problems["silent_start"] = (
-                "silent_start needs a skip that carries x and lets the gradient reach the branch (add, gate); received "
-                f"skip={self.skip}. Did you mean skip=add?"
-            )
-        return problems
-
 
 def plan(options: ResidualMLPOptions, input_shape, classes) -> Plan:
     """Write one dense layer to the width of the stream, `depth` equal blocks, and the classifier."""

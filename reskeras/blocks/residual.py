@@ -47,7 +47,8 @@ class Style:
         drop_path: stochastic depth of the branch.
 
     Raises:
-        PlanError: for a `normalization`, `shortcut`, `padding` or `stride_in` that is not among these.
+        PlanError: for a `normalization`, `shortcut`, `padding` or `stride_in` that is not among these, or branches that
+            start at zero where no gradient reaches them.
     """
 
     normalization: str = "batch"
@@ -70,6 +71,11 @@ class Style:
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise PlanError(f"{name} must be one of {', '.join(allowed)}; received {getattr(self, name)!r}.")
+        if self.silent and (self.skip.kind == "none" or (self.skip.kind == "scaled" and not self.skip.scale)):
+            raise PlanError(
+                "A branch that starts at zero needs a skip that carries x and lets the gradient reach the branch, such "
+                f"as 'add'. Received: skip {self.skip.kind!r}"
+            )
 
     def norm(self, zero: bool = False) -> tuple[Step, ...]:
         """Return the normalisation, if any; `zero` starts its scale at 0."""
