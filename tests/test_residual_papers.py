@@ -184,3 +184,18 @@ def test_what_does_not_exist_is_answered_with_what_does(name, options, sentence)
     with pytest.raises(OptionError) as caught:
         plan(name, (32, 32, 3), 10, **options)
     assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "skip"),
+    [("resnet", "none"), ("resnet", "scaled"), ("imagenet_resnet", "none"), ("residual_mlp", "scaled")],
+)
+def test_a_branch_that_starts_at_zero_needs_a_skip_that_passes_it(name, skip):
+    with pytest.raises(OptionError, match=rf"lets the gradient reach the branch; received skip={skip}\. Did you mean"):
+        plan(name, (32, 32, 3), 10, skip=skip, silent_start=True)
+
+
+@pytest.mark.parametrize("name", ["resnet", "imagenet_resnet"])
+def test_a_branch_that_is_dropped_needs_a_skip(name):
+    with pytest.raises(OptionError, match="nothing is left where a branch is dropped; received skip=none"):
+        plan(name, (32, 32, 3), 10, skip="none", drop_path=0.1)

@@ -40,8 +40,8 @@ class ArchitectureOptions(Options):
         problems, nearest = {}, f"Did you mean skip={type(self).model_fields['skip'].default}?"
         if getattr(self, "drop_path", 0) and self.skip == "none":
             problems["drop_path"] = (
-                "drop_path needs a skip, for without one nothing is left where a branch is dropped; received skip=none. "
-                + nearest
+                "drop_path needs a skip, for without one nothing is left where a branch is dropped; received "
+                f"skip={self.skip}. {nearest}"
             )
         if getattr(self, "silent_start", False) and self.skip in ("none", "scaled"):
             problems["silent_start"] = (

@@ -104,7 +104,8 @@ def _build_like(family: str, backbone: keras.Model, tokens: int | None, **option
 
 
 def _filled(model: keras.Model, backbone: keras.Model, places: Mapping[str, str], attention: str) -> keras.Model:
-    theirs = {variable.path: variable for variable in backbone.weights}
+    # As numpy arrays: on JAX the two would share one array, which training or predicting with either then frees.
+    theirs = {variable.path: keras.ops.convert_to_numpy(variable) for variable in backbone.weights}
     for variable in model.weights:
         path = _their_path(variable.path, places, attention)
         if path in theirs:

@@ -42,7 +42,8 @@ def fill_from_keras_hub(block: EncoderBlock | DecoderBlock, layer: keras.Layer) 
     if unlike := sorted("/".join(place) for place in theirs.keys() ^ ours.keys()):
         raise ValueError(f"{block.name} and {layer.name} do not both have these weights: {', '.join(unlike)}.")
     for place, variable in ours.items():
-        variable.assign(theirs[place])
+        # By way of numpy: on JAX the two would share one array, which training or predicting with either then frees.
+        variable.assign(keras.ops.convert_to_numpy(theirs[place]))
 
 
 def _place(path: str) -> tuple[str, ...]:
