@@ -83,7 +83,7 @@ def _has_equal_blocks(name: str) -> bool:
     return len(list(deep.blocks())) > 1
 
 
-@pytest.mark.parametrize("name", filter(_has_equal_blocks, ARCHITECTURES))
+@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if _has_equal_blocks(name)])
 def test_equal_blocks_are_drawn_once(name):
     entry = ARCHITECTURES[name]
     *shallow, deepest = entry.options().depths()
