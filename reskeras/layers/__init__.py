@@ -2,6 +2,7 @@
 
 from reskeras.layers.activation import TanhGELU
 from reskeras.layers.attention import CrossAttention, SelfAttention
+from reskeras.layers.batch_norm import BatchNormalization
 from reskeras.layers.dense_blocks import DenseBlock, DenselyConnected, Transition
 from reskeras.layers.drop_path import DropPath
 from reskeras.layers.embedding import PositionEmbedding, SegmentEmbedding, TokenEmbedding
@@ -28,6 +29,7 @@ from reskeras.layers.transformer import DecoderBlock, EncoderBlock
 __all__ = [
     "LSTM1997",
     "BasicBlock",
+    "BatchNormalization",
     "Bias",
     "BottleneckBlock",
     "ClassToken",

@@ -7,6 +7,7 @@ import keras
 from reskeras import steps
 from reskeras.layers.activation import TanhGELU
 from reskeras.layers.attention import CrossAttention, SelfAttention
+from reskeras.layers.batch_norm import BatchNormalization
 from reskeras.layers.composite import pooled_class
 from reskeras.layers.drop_path import DropPath
 from reskeras.layers.embedding import PositionEmbedding, SegmentEmbedding, TokenEmbedding
@@ -118,7 +119,7 @@ def _norm(step: steps.Norm, axes: int, common, data_format: str) -> keras.Layer:
         **common,
     }
     if step.kind == "batch":
-        return keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, **settings)
+        return BatchNormalization(momentum=BATCH_NORM_MOMENTUM, **settings)
     if data_format == "channels_last" or not axes:
         return keras.layers.LayerNormalization(**settings)
     # Keras's own normalisation of another axis than the last fails on PyTorch.

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras.src.backend import set_keras_mask
 
+from reskeras.layers.batch_norm import BatchNormalization
 from reskeras.layers.composite import Composite, NotPortable, mask_of
 
 
@@ -35,7 +36,8 @@ def portable(model: keras.Model) -> keras.Model:
 
 
 def _copy_unbuilt(layer: keras.Layer) -> keras.Layer:
-    return layer.__class__.from_config(_in_core_words(layer.get_config()))
+    layer_class = keras.layers.BatchNormalization if isinstance(layer, BatchNormalization) else layer.__class__
+    return layer_class.from_config(_in_core_words(layer.get_config()))
 
 
 def _in_core_words(config):
@@ -47,6 +49,8 @@ def _in_core_words(config):
     known = keras.saving.get_registered_object(config.get("registered_name"))
     if isinstance(known, type) and issubclass(known, keras.Initializer):
         return keras.initializers.serialize(keras.initializers.Zeros())
+    if known is BatchNormalization:
+        config = {**config, "registered_name": None}
     # Bidirectional would build the layers inside it at once, before it can give their weights its own name.
     return {key: _in_core_words(value) for key, value in config.items() if key != "build_config"}
 
