@@ -11,6 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from reskeras import caches
+
 
 def name() -> str:
     """Return the backend that Keras runs on: `"tensorflow"`, `"jax"` or `"torch"`."""
@@ -92,6 +94,25 @@ def _without_tensorflow():
     finally:
         if hidden:
             del sys.modules["tensorflow"]
+
+
+def keep_compiled() -> None:
+    """Let JAX keep what it compiles in the user's cache folder, so that no later process compiles it again.
+
+    `JAX_COMPILATION_CACHE_DIR` names another folder, and `JAX_ENABLE_COMPILATION_CACHE=0` turns it off. A folder that
+    cannot be written is not used. The other backends compile nothing that can be kept.
+    """
+    if name() != "jax":
+        return
+    import jax
+
+    if jax.config.jax_compilation_cache_dir is None:
+        folder = caches.folder("jax")
+        if folder is None:
+            return
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+    # Many small functions make up most of the time.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def norms(tensors: Sequence[Any]) -> Any:

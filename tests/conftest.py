@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
 for _name, _value in SHARING_CORES.items():
     os.environ.setdefault(_name, _value)
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    # What JAX compiles is kept for all tests, and nowhere else.
+    _caches = tempfile.TemporaryDirectory(prefix="reskeras-caches-")
+    os.environ["XDG_CACHE_HOME"] = _caches.name
 
 # How long an example takes says how busy the machine is, and files of tests run beside one another.
 settings.register_profile("unhurried", deadline=None)

@@ -10,7 +10,7 @@ import pytest
 
 HEAVY = ("keras", "tensorflow", "jax", "torch", "sklearn")
 KERAS_FREE = (
-    *("installed", "options", "plan", "runs", "steps"),
+    *("caches", "installed", "options", "plan", "runs", "steps"),
     *("architectures", "blocks", "catalogue", "datasets", "request"),
     *("cli", "commands", "console", "doctor"),
 )

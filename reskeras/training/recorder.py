@@ -37,6 +37,7 @@ class Recorder(keras.callbacks.Callback):
         self._pending = None
         self._before: np.ndarray | None = None
         self._reader: backend.StateReader | None = None
+        self._read_at_step = 0
         self._read_at_time = 0.0
         self.stop_requested = False
         self.stopped = False
@@ -53,9 +54,14 @@ class Recorder(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None):
         now = time.perf_counter()
         if batch and now - self._read_at_time >= PERIOD:
-            self._read_at_time = now
+            slow = now - self._read_at_time >= PERIOD * (self._begun - self._read_at_step)
+            self._read_at_step, self._read_at_time = self._begun, now
             self._write(self._pending)
             self._pending = (self._begun, now - self._started, self._copy())
+            if slow:
+                # As the first step always counts: its loss is the first that anyone sees of the run.
+                self._write(self._pending)
+                self._pending = None
             self._take_commands()
         self._begun += 1
         if self._begun >= self._steps:

@@ -66,12 +66,22 @@ def _train(run: Run, events: EventWriter) -> str:
     settings = run.settings
     backend = resolve_backend(settings.training.backend)
     events.write("starting", backend=backend, pid=os.getpid())
-    # Keras reads this once, when it is imported.
-    os.environ["KERAS_BACKEND"] = backend
+    load(backend)
     from reskeras.training.session import Session
 
     signals.session = Session(run, events)
     return signals.session.execute()
+
+
+def load(backend: str) -> None:
+    """Import all that trains, on a backend; what it compiles is kept for later processes."""
+    # Keras reads this once, when it is imported.
+    os.environ["KERAS_BACKEND"] = backend
+    from reskeras.backend import devices, keep_compiled
+    from reskeras.training import session  # noqa: F401
+
+    keep_compiled()
+    devices()
 
 
 class _Signals:

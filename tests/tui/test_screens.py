@@ -78,7 +78,7 @@ def test_any_size_at_any_time(bench, tmp_path):
 def test_start_makes_a_folder_and_opens_the_run(bench, tmp_path, monkeypatch):
     held = []
 
-    def start(run):
+    def start(run, warm):
         held.append(liveness.hold(run.lock_path))
         return 1
 
@@ -97,7 +97,7 @@ def test_start_makes_a_folder_and_opens_the_run(bench, tmp_path, monkeypatch):
 
 
 def test_a_worker_that_cannot_start_leaves_no_folder(bench, tmp_path, monkeypatch):
-    def start(run):
+    def start(run, warm):
         raise OSError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(launch, "start", start)

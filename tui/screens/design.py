@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 from textual import events, on, work
@@ -12,6 +13,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Button, Footer, Label, Static
 
+from reskeras.installed import resolve_backend
 from reskeras.options import OptionError
 from reskeras.request import Request, check_request
 
@@ -24,6 +26,9 @@ from ..words import count
 
 SETTLE_SECONDS = 0.12
 """The form is checked when nobody has changed it for so long."""
+
+WARM_SECONDS = 0.6
+"""A worker is prepared when the choice of a backend has stood for so long: turning through the list starts none."""
 
 
 def checked(values: FormValues) -> tuple[Request | None, dict[str, str]]:
@@ -52,9 +57,11 @@ class DesignScreen(Screen):
     def __init__(self) -> None:
         super().__init__()
         self._settling: Timer | None = None
+        self._warming: Timer | None = None
         self._request: Request | None = None
         self._problems: dict[str, str] = {}
         self._narrow = False
+        self._starting = False
 
     def compose(self) -> ComposeResult:
         yield TopBar("design", f"runs in {self.app.runs}")
@@ -104,7 +111,7 @@ class DesignScreen(Screen):
         return self._request
 
     def on_request_checked(self, message: RequestChecked) -> None:
-        if message.values == self.form.values():
+        if message.values == self.form.values() and not self._starting:
             self._show_checked(message.request, message.problems)
 
     def _show_checked(self, request: Request | None, problems: dict[str, str]) -> None:
@@ -121,6 +128,7 @@ class DesignScreen(Screen):
         self.query_one(PlanView).show(plan)
         self.query_one("#command", Static).update("$ " + command_line(request.settings, self.app.runs))
         self._say("✓ ready", "")
+        self._prepare_worker(request.settings.training.backend)
 
     def _say_problems(self, problems: dict[str, str], homeless: list[str]) -> None:
         named = ", ".join(name.replace("_", " ") for name in problems)
@@ -130,6 +138,20 @@ class DesignScreen(Screen):
         label = self.query_one("#start-message", Label)
         label.update(text)
         label.set_class(style == "-problem", "-problem")
+
+    def _prepare_worker(self, backend: str) -> None:
+        """Prepare a worker of a backend a while from now, in place of whatever was to be prepared."""
+        self._prepare_none()
+        self._warming = self.set_timer(WARM_SECONDS, partial(self._prepare_now, backend))
+
+    def _prepare_none(self) -> None:
+        if self._warming is not None:
+            self._warming.stop()
+            self._warming = None
+
+    def _prepare_now(self, backend: str) -> None:
+        if self.is_active and not self._starting:
+            self.app.prepare_worker(resolve_backend(backend))
 
     # What the keys do
 
@@ -172,13 +194,19 @@ class DesignScreen(Screen):
             return
         self.query_one("#start", Button).disabled = True
         self._say("starting the worker", "")
+        self._starting = True
         self.app.start_run(request)
 
     def show_failure(self, reason: str) -> None:
         """Say why nothing was started."""
+        self._starting = False
         self.query_one("#start", Button).disabled = False
         self._say(f"✗ {reason}", "-problem")
 
+    def on_screen_suspend(self) -> None:
+        self._prepare_none()
+
     def on_screen_resume(self) -> None:
+        self._starting = False
         if self.is_mounted and self.query("#start"):
             self.check_now()

@@ -1,0 +1,166 @@
+"""A worker imports while a run is designed: one at most, only while the form is on the screen, gone with the UI."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import pytest
+from reskeras_tui import warming
+from reskeras_tui.app import ReskerasApp
+from reskeras_tui.screens import design
+from reskeras_tui.screens.design import DesignScreen
+from reskeras_tui.screens.live import LiveScreen
+from reskeras_tui.screens.runs import RunsScreen
+from reskeras_tui.warming import LEAST_MEMORY, Warming, available_memory
+from textual.widgets import Input, Select
+from watching import until
+
+from reskeras import installed
+from reskeras.runs import control, list_runs
+
+PATIENCE = 240
+
+
+class StandIn:
+    """Takes the place of a warm worker, and keeps account of all there are."""
+
+    made: list[StandIn]
+
+    def __init__(self, backend: str):
+        self.backend, self.idle = backend, True
+        StandIn.made.append(self)
+        assert sum(each.idle for each in StandIn.made) == 1
+
+    def fits(self, backend: str) -> bool:
+        return self.idle and self.backend == backend
+
+    def end(self) -> None:
+        self.idle = False
+
+
+@pytest.fixture
+def made(monkeypatch) -> list[StandIn]:
+    """The stand-ins that are made, of any backend, as if all were installed."""
+    StandIn.made = []
+    monkeypatch.setattr(warming, "WarmWorker", StandIn)
+    monkeypatch.setattr(installed, "installed_backends", lambda: list(installed.BACKENDS))
+    return StandIn.made
+
+
+def play(story, runs: Path, warm: bool = True) -> None:
+    """Run `story(app, pilot)` in an application that keeps a worker ready."""
+
+    async def whole() -> None:
+        app = ReskerasApp(runs, warm)
+        async with app.run_test(size=(100, 30)) as pilot:
+            await until(pilot, lambda: app.screen.query("#start"), "the form")
+            await story(app, pilot)
+
+    asyncio.run(whole())
+
+
+def test_the_backend_chosen_in_the_end_is_prepared_once(made, tmp_path, backend):
+    others = [name for name in installed.BACKENDS if name != backend]
+
+    async def story(app, pilot):
+        await until(pilot, lambda: made, "the worker of the first choice")
+        assert [each.backend for each in made] == [backend]
+        for name in (others[0], backend, others[1]):
+            app.screen.query_one("#training-backend", Select).value = name
+            await pilot.pause(0.2)
+        await until(pilot, lambda: len(made) > 1, "the worker of the last choice")
+        assert [(each.backend, each.idle) for each in made] == [(backend, False), (others[1], True)]
+        app.screen.query_one("#option-depth", Input).value = "8"
+        await pilot.pause(2 * design.WARM_SECONDS)
+        assert len(made) == 2
+
+    play(story, tmp_path)
+    assert not any(each.idle for each in made)
+
+
+def test_none_is_prepared_off_the_form(made, tmp_path, backend, monkeypatch):
+    monkeypatch.setattr(design, "WARM_SECONDS", 3600)
+
+    async def story(app, pilot):
+        form = app.screen
+        await pilot.press("f3")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen), "the list of runs")
+        form._prepare_now(backend)
+        await pilot.pause(0.1)
+        assert form._warming is None and not made
+        monkeypatch.setattr(design, "WARM_SECONDS", 0.01)
+        await pilot.press("d")
+        await until(pilot, lambda: made, "the worker once the form is back")
+
+    play(story, tmp_path)
+
+
+def test_none_is_prepared_against_the_users_will(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(design, "WARM_SECONDS", 0.01)
+
+    async def story(app, pilot):
+        await pilot.pause(0.3)
+
+    play(story, tmp_path, warm=False)
+    assert not made
+
+
+def test_short_memory_prepares_none(made, monkeypatch):
+    monkeypatch.setattr(warming, "available_memory", lambda: LEAST_MEMORY - 1)
+    warm = Warming()
+    warm.prepare("jax")
+    assert not made and warm.take() is None
+    for enough in (LEAST_MEMORY, None):
+        monkeypatch.setattr(warming, "available_memory", lambda enough=enough: enough)
+        warm.prepare("jax")
+        assert warm.take() is made.pop()
+
+
+def test_what_is_closed_prepares_none(made):
+    warm = Warming()
+    warm.prepare("jax")
+    warm.close()
+    warm.prepare("jax")
+    assert [each.idle for each in made] == [False]
+
+
+@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="only Linux tells the memory that is available")
+def test_the_memory_available_is_a_part_of_what_there_is():
+    assert 0 < available_memory() < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_start_takes_the_prepared_worker_and_the_run_outlives_the_application(tmp_path, backend):
+    prepared = []
+
+    async def story(app, pilot):
+        await until(pilot, lambda: app._warming._worker, "a worker")
+        app.screen.query_one("#option-depth", Input).value = "8"
+        app.screen.query_one("#option-width", Input).value = "4"
+        app.screen.query_one("#training-epochs", Input).value = "100000"
+        await until(pilot, lambda: not app.screen.query_one("#start").disabled, "a form without problems")
+        prepared.append(app._warming._worker)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: isinstance(app.screen, LiveScreen), "the live screen")
+        assert app._warming._worker is None
+        run = list_runs(tmp_path)[0]
+        deadline = time.monotonic() + PATIENCE
+        while not len(run.curve()):
+            assert time.monotonic() < deadline and run.is_live(), run.log_path.read_text()[-2000:]
+            await pilot.pause(0.1)
+        assert app._warming._worker is None
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(app.screen, DesignScreen) and app._warming._worker, "the next worker")
+        prepared.append(app._warming._worker)
+
+    play(story, tmp_path)
+    first, second = prepared
+    assert second.process.returncode is not None
+    run = list_runs(tmp_path)[0]
+    assert run.is_live()
+    assert {event["event"]: event for event in run.events()}["starting"]["pid"] == first.process.pid
+    control.send(run.commands_path, "stop")
+    assert first.process.wait(PATIENCE) == 0
+    assert run.state() == "stopped"

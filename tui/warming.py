@@ -1,0 +1,55 @@
+"""Keeps a worker ready for the run to be, so that it need not import anything when it is started."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from reskeras.runs.launch import WarmWorker
+
+LEAST_MEMORY = 2 * 2**30
+"""Bytes that must be available: an idle worker takes up to 0.7 GB, which others may need more."""
+
+
+class Warming:
+    """At most one idle worker, of the backend asked for last; its methods can be called from any thread."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._worker: WarmWorker | None = None
+        self._closed = False
+
+    def prepare(self, backend: str) -> None:
+        """Have a worker of a backend in the place of any other, unless memory is short."""
+        with self._mutex:
+            if self._closed or (self._worker is not None and self._worker.fits(backend)):
+                return
+            self._end()
+            if (available := available_memory()) is None or available >= LEAST_MEMORY:
+                self._worker = WarmWorker(backend)
+
+    def take(self) -> WarmWorker | None:
+        """Return the worker, if there is one; from then on it is the caller's."""
+        with self._mutex:
+            worker, self._worker = self._worker, None
+        return worker
+
+    def close(self) -> None:
+        """End the worker, and prepare none any more."""
+        with self._mutex:
+            self._closed = True
+            self._end()
+
+    def _end(self) -> None:
+        if self._worker is not None:
+            self._worker.end()
+            self._worker = None
+
+
+def available_memory() -> int | None:
+    """Return the bytes that processes can still have, or None where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, ValueError, IndexError, StopIteration):
+        return None
