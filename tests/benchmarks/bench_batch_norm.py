@@ -1,6 +1,24 @@
 """Batch normalisation in one kernel against Keras's own, in whole training steps and predictions of a residual network.
 
-KERAS_BACKEND=tensorflow python tests/benchmarks/bench_batch_norm.py
+    KERAS_BACKEND=tensorflow python tests/benchmarks/bench_batch_norm.py
+
+Nine basic blocks, 16 channels, 32x32, batch 64, SGD with momentum. Two cores of an AMD EPYC, 21 November 2026, Keras
+3.15.1, TensorFlow 2.21.0, PyTorch 2.13.0, JAX 0.10.2. Medians of 15 taken in turns in one process, while other work ran
+on the same cores (load 4 to 6, so times say little and ratios spread). Times are those of the first run.
+
+| backend | step | Keras | reskeras | ratio | ratios of further runs |
+|---|---|---|---|---|---|
+| TensorFlow | training | 283 ms | 174 ms | 0.62 | 0.79, 0.77 |
+| TensorFlow | prediction | 92 ms | 87 ms | 0.95 | 0.71, 0.78 |
+| PyTorch | training | 233 ms | 178 ms | 0.76 | 0.84, 0.79 |
+| PyTorch | prediction | 91 ms | 85 ms | 0.94 | 0.91, 0.97 |
+| JAX | training | 940 ms | 902 ms | 0.96 | 1.03 |
+| JAX | prediction | 77 ms | 79 ms | 1.02 | 1.01 |
+
+On JAX both are Keras's operations, so its rows show how far ratios spread by chance. Tried there in the same network and
+left out, medians of 7 against Keras's 1,410 ms: sums of x and of its square in one pass 1,381 ms; the same about one
+value of x 1,320 to 1,377 ms; the same as products of matrices, which lose digits, 1,292 ms. A gradient written by hand
+took 5 to 9 % longer than XLA's own in a step of six convolutions of this size, and as long at 64 channels and 8x8.
 """
 
 from __future__ import annotations
@@ -51,7 +69,7 @@ def paired(actions: dict[str, Callable[[], object]], times: int) -> dict[str, fl
 
 def main() -> None:
     """Measure a training step and a prediction with both, and print their medians and ratios."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--times", type=int, default=11, help="measurements of each")
     times = parser.parse_args().times
     generator = np.random.default_rng(0)
