@@ -15,10 +15,10 @@ on the same cores (load 4 to 6, so times say little and ratios spread). Times ar
 | JAX | training | 940 ms | 902 ms | 0.96 | 1.03 |
 | JAX | prediction | 77 ms | 79 ms | 1.02 | 1.01 |
 
-On JAX both are Keras's operations, so its rows show how far ratios spread by chance. Tried there in the same network and
-left out, medians of 7 against Keras's 1,410 ms: sums of x and of its square in one pass 1,381 ms; the same about one
-value of x 1,320 to 1,377 ms; the same as products of matrices, which lose digits, 1,292 ms. A gradient written by hand
-took 5 to 9 % longer than XLA's own in a step of six convolutions of this size, and as long at 64 channels and 8x8.
+On JAX both are Keras's operations, so its rows show how far ratios spread by chance. Tried there in the same network
+and left out, medians of 7 against Keras's 1,410 ms: sums of x and of its square in one pass 1,381 ms; the same about
+one value of x 1,320 to 1,377 ms; the same as products of matrices, which lose digits, 1,292 ms. A gradient written by
+hand took 5 to 9 % longer than XLA's own in a step of six convolutions of this size, and as long at 64 channels, 8x8.
 """
 
 from __future__ import annotations
