@@ -6,6 +6,7 @@ import keras
 
 from reskeras import steps
 from reskeras.catalogue import plan as plan_network
+from reskeras.layers.deep import functional
 from reskeras.layers.making import make_block, make_chain
 from reskeras.plan import Plan
 from reskeras.steps import Shape, chain_shape
@@ -58,7 +59,7 @@ def build_plan(plan: Plan, classifier_activation: str | None = None) -> keras.Mo
         output = {"output": output, **further}
     inputs = network.inputs if len(network.inputs) > 1 else next(iter(network.inputs.values()))
     # A Keras name: letters, digits, and signs that every backend takes.
-    return keras.Model(inputs, output, name=plan.name.replace("-", "_").replace(".", "_"))
+    return functional(inputs, output, name=plan.name.replace("-", "_").replace(".", "_"))
 
 
 class _Network:

@@ -183,15 +183,6 @@ def test_failing_export_leaves_the_file_that_was_there(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["model.keras"]
 
 
-def test_deepest_networks_build_and_load_within_the_recursion_limit(tmp_path):
-    # Keras walks a functional graph by recursion: what the options allow must stay inside Python's default limit, in
-    # the file's reader too.
-    model = reskeras.build("plain", input_shape=(4,), classes=2, depth=300, width=2, normalization="layer")
-    flat = portable(model)
-    flat.save(tmp_path / "deep.keras")
-    assert len(keras.models.load_model(tmp_path / "deep.keras").layers) > 900
-
-
 def test_logits_and_probabilities():
     arguments = {"input_shape": (4,), "classes": 2, "depth": 1, "width": 2}
     x = np.ones((3, 4), "float32")

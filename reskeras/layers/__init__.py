@@ -3,6 +3,7 @@
 from reskeras.layers.activation import TanhGELU
 from reskeras.layers.attention import CrossAttention, SelfAttention
 from reskeras.layers.batch_norm import BatchNormalization
+from reskeras.layers.deep import DeepModel as _DeepModel  # noqa: F401 (files of deep networks name it)
 from reskeras.layers.dense_blocks import DenseBlock, DenselyConnected, Transition
 from reskeras.layers.drop_path import DropPath
 from reskeras.layers.embedding import PositionEmbedding, SegmentEmbedding, TokenEmbedding

@@ -11,28 +11,70 @@ from keras.src.backend import set_keras_mask
 
 from reskeras.layers.batch_norm import BatchNormalization
 from reskeras.layers.composite import Composite, NotPortable, mask_of
+from reskeras.layers.deep import LONGEST_CHAIN, functional, in_order
+from reskeras.transforms.nested import call_again, model_of
 
 
-def portable(model: keras.Model) -> keras.Model:
+def portable(model: keras.Model, longest_chain: int = LONGEST_CHAIN) -> keras.Model:
     """Return a functional model of Keras's own layers with the weights, names and predictions of `model`.
 
     Layer names are addresses: the layer `conv1` inside `stage1_block2` becomes `stage1_block2_conv1`. The original
     is left as it is. Keras imports no other package when it loads a file, so only such a model loads everywhere.
 
+    A network so deep that Keras's recursion over it would come near Python's limit has all but its last layers in a
+    model of its own, `flat.get_layer(f"{model.name}_layers")`, in which each is found by its name. The paths of weights
+    are the same with and without it: `stage1_block2_conv1/kernel`.
+
+    Args:
+        model: a built functional model.
+        longest_chain: how deep Keras's recursion may go, about one call for each layer that follows another, before
+            layers are put into such a model.
+
     Raises:
         NotPortable: where a layer of this package owns variables of its own.
     """
-    flat = model
-    while any(isinstance(layer, Composite) for layer in flat.layers):
-        flat = _take_apart_once(flat)
+    copy = _once_each(_copy_layer)
+    inputs, outputs = call_again(
+        model.inputs, model.outputs, lambda layer, *each, **options: _call_apart(copy(layer), *each, **options)
+    )
+    while any(isinstance(node.operation, Composite) for node, _ in in_order(outputs)):
+        inputs, outputs = call_again(inputs, outputs, _call_apart)
+    structures = model._inputs_struct, model._outputs_struct
     # Once more from its own description: weights are named when they are made, which was before the parts got the names
     # that they have now.
-    named = keras.models.clone_model(flat, clone_function=_copy_unbuilt)
-    for new, old in zip(named.layers, flat.layers, strict=True):
-        if old.weights:
-            new.set_weights(old.get_weights())
-        new.trainable = old.trainable
-    return named
+    flat = model_of(inputs, outputs, _calls_of_named_copies(), model.name, longest_chain, structures)
+    if model.compiled:
+        flat.compile_from_config(model.get_compile_config())
+    return flat
+
+
+def _once_each(copy):
+    """Return a function that gives for a layer its copy, the same one each time."""
+    copies: dict[int, keras.Layer] = {}
+
+    def copy_once(layer: keras.Layer) -> keras.Layer:
+        if id(layer) not in copies:
+            copies[id(layer)] = copy(layer)
+        return copies[id(layer)]
+
+    return copy_once
+
+
+def _calls_of_named_copies():
+    """Return a function that calls the copy of a layer, which gets its weights once the first call has made them."""
+    copy, filled = _once_each(_copy_unbuilt), set()
+
+    def call(layer: keras.Layer, *arguments, **options):
+        new = copy(layer)
+        outputs = new(*arguments, **options)
+        if isinstance(layer, keras.Layer) and id(layer) not in filled:
+            filled.add(id(layer))
+            if layer.weights:
+                new.set_weights(layer.get_weights())
+            new.trainable = layer.trainable
+        return outputs
+
+    return call
 
 
 def _copy_unbuilt(layer: keras.Layer) -> keras.Layer:
@@ -55,31 +97,20 @@ def _in_core_words(config):
     return {key: _in_core_words(value) for key, value in config.items() if key != "build_config"}
 
 
-def _take_apart_once(model: keras.Model) -> keras.Model:
-    copies: dict[int, keras.Layer] = {}
-
-    def copy(layer: keras.Layer) -> keras.Layer:
-        if id(layer) not in copies:
-            copies[id(layer)] = _copy_layer(layer)
-        return copies[id(layer)]
-
-    def call(layer: keras.Layer, *arguments, **options):
-        if isinstance(layer, Composite):
-            # As Layer.__call__ does: what follows may need to know where there is a mask.
-            first = arguments[0] if arguments else next(iter(options.values()))
-            masks = keras.tree.map_structure(mask_of, first)
-            outputs = layer.call_in_core_layers(*arguments, **options)
-            layer._set_mask_metadata(first, outputs, masks)
-            return outputs
-        outputs = layer(*arguments, **options)
-        if isinstance(layer, keras.layers.ReversibleEmbedding) and not options.get("reverse"):
-            # It masks its output only when it runs; here the mask must be known before.
-            set_keras_mask(outputs, keras.layers.Embedding.compute_mask(layer, *arguments))
+def _call_apart(layer: keras.Layer, *arguments, **options):
+    """Call a layer, or where it is one of this package's the layers that it is made of."""
+    if isinstance(layer, Composite):
+        # As Layer.__call__ does: what follows may need to know where there is a mask.
+        first = arguments[0] if arguments else next(iter(options.values()))
+        masks = keras.tree.map_structure(mask_of, first)
+        outputs = layer.call_in_core_layers(*arguments, **options)
+        layer._set_mask_metadata(first, outputs, masks)
         return outputs
-
-    inputs = [keras.Input(batch_shape=each.shape, dtype=each.dtype, name=each.name) for each in model.inputs]
-    packed = keras.tree.pack_sequence_as(model._inputs_struct, inputs)
-    return keras.models.clone_model(model, input_tensors=packed, clone_function=copy, call_function=call)
+    outputs = layer(*arguments, **options)
+    if isinstance(layer, keras.layers.ReversibleEmbedding) and not options.get("reverse"):
+        # It masks its output only when it runs; here the mask must be known before.
+        set_keras_mask(outputs, keras.layers.Embedding.compute_mask(layer, *arguments))
+    return outputs
 
 
 def _copy_layer(layer: keras.Layer) -> keras.Layer:
@@ -92,16 +123,22 @@ def _copy_layer(layer: keras.Layer) -> keras.Layer:
     # Layer by layer, since the order of a whole model's weights may differ between the two ways of writing it.
     if layer.weights:
         new.set_weights(layer.get_weights())
-    if not isinstance(layer, Composite):
-        new.trainable = layer.trainable
-        return new
+    new.trainable = layer.trainable
+    if isinstance(layer, Composite):
+        _address_parts(layer, new)
+    return new
+
+
+def _address_parts(layer: Composite, new: Composite) -> None:
+    """Give the parts of a copy their addresses, and freeze what is frozen in the original."""
     if owned := layer._trainable_variables + layer._non_trainable_variables:
         names = ", ".join(variable.name for variable in owned)
         raise NotPortable(f"{layer.name} owns the variables {names}, which no layer of Keras's own can hold.")
     for old_part, new_part in zip(layer._flatten_layers(False, False), new._flatten_layers(False, False), strict=True):
-        new_part.trainable = old_part.trainable and layer.trainable
-        new_part.name = f"{layer.name}_{old_part.name}"
-    return new
+        new_part.name = f"{new.name}_{old_part.name}"
+        new_part.trainable = old_part.trainable and new.trainable
+        if isinstance(old_part, Composite):
+            _address_parts(old_part, new_part)
 
 
 def save_portable(
@@ -139,7 +176,7 @@ def _activated(model: keras.Model, activation: str) -> keras.Model:
     layer = keras.layers.Activation(activation, dtype="float32", name="probabilities")
     several = isinstance(model.output, dict)
     output = {**model.output, "output": layer(model.output["output"])} if several else layer(model.output)
-    return keras.Model(model.input, output, name=model.name)
+    return functional(model.input, output, name=model.name)
 
 
 def _compare(loaded: keras.Model, model: keras.Model, samples) -> None:
