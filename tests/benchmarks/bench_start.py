@@ -1,0 +1,102 @@
+"""Seconds from starting a run to the first loss in its folder, with a worker started for it and with a warm one.
+
+    network        backend     kept   start      built  training first loss
+    resnet-20      torch       again  cold        7.66      7.67       8.01
+    resnet-20      torch       again  warm        0.30      0.31       0.59
+    resnet-20      tensorflow  again  cold        7.77      7.79      14.43
+    resnet-20      tensorflow  again  warm        0.28      0.29       3.17
+    resnet-20      jax         first  cold        7.18      7.19      12.79
+    resnet-20      jax         first  warm        6.77      6.78      12.22
+    resnet-20      jax         again  cold        3.74      3.76       5.74
+    resnet-20      jax         again  warm        0.72      0.73       2.03
+    transformer-4  torch       again  cold        4.07      4.07       4.20
+    transformer-4  torch       again  warm        0.18      0.19       0.35
+    transformer-4  tensorflow  again  cold        5.77      5.79      12.28
+    transformer-4  tensorflow  again  warm        0.35      0.36       6.12
+    transformer-4  jax         first  cold        4.56      4.57       8.95
+    transformer-4  jax         first  warm        2.49      2.51       7.42
+    transformer-4  jax         again  cold        2.17      2.18       3.44
+    transformer-4  jax         again  warm        0.42      0.42       1.69
+
+Medians of 3, on 21 November 2026, on two cores of an AMD EPYC that four other processes wanted too (load 3 to 5, so an
+idle machine is faster); Keras 3.15.1, TensorFlow 2.21.0, JAX 0.10.2, PyTorch 2.13.0. What a warm start still waits for
+is the first step: tracing it on TensorFlow, compiling or loading it on JAX.
+
+Run by hand, alone on the machine: `python tests/benchmarks/bench_start.py [--repeats 5] [--backends jax torch]`.
+Each number is the median of runs that are processes of their own; a worker is warm once it has said that it is ready.
+JAX keeps what it compiles in a folder that is empty at first (`first`) and holds the very network afterwards (`again`);
+the other backends keep nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from reskeras import runs
+from reskeras.installed import installed_backends
+from reskeras.request import check_request
+from reskeras.runs import launch
+
+NETWORKS = {"resnet-20": ("resnet", {"depth": 20}), "transformer-4": ("transformer", {"depth": 4})}
+STAGES = ("built", "training")
+
+
+def measure(network: str, backend: str, warm: bool, folder: Path) -> dict[str, float]:
+    """Return the seconds from the start of a run until its network is built, training begins, and a loss is seen."""
+    architecture, options = NETWORKS[network]
+    run = runs.create(check_request(architecture, options, {"backend": backend}).settings, folder)
+    worker = launch.WarmWorker(backend) if warm else None
+    if worker is not None:
+        worker.ready.wait()
+    began = time.time()
+    process = launch.start(run, worker)
+    while not len(run.curve()):
+        if process.poll() is not None:
+            raise RuntimeError(run.log_path.read_text())
+        time.sleep(0.002)
+    seconds = {"loss": time.time() - began}
+    process.kill()
+    process.wait()
+    return {event["event"]: event["time"] - began for event in run.events() if event["event"] in STAGES} | seconds
+
+
+def report(network: str, backend: str, repeats: int, folder: Path) -> None:
+    """Print a line for each kind of start."""
+    for kept in ("first", "again") if backend == "jax" else ("again",):
+        for warm in (False, True):
+            found = []
+            for _ in range(repeats):
+                if kept == "first":
+                    shutil.rmtree(folder / "caches", ignore_errors=True)
+                found.append(measure(network, backend, warm, folder))
+            medians = [statistics.median(each[stage] for each in found) for stage in (*STAGES, "loss")]
+            print(
+                f"{network:<14} {backend:<11} {kept:<6} {'warm' if warm else 'cold':<5}"
+                + "".join(f"{seconds:>11.2f}" for seconds in medians),
+                flush=True,
+            )
+
+
+def main() -> None:
+    """Measure every network on every backend and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--backends", nargs="+", default=installed_backends())
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
+    arguments = parser.parse_args()
+    print(f"{'network':<14} {'backend':<11} {'kept':<6} {'start':<5}{'built':>11}{'training':>11}{'first loss':>11}")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_CACHE_HOME"] = f"{folder}/caches"
+        for network in arguments.networks:
+            for backend in arguments.backends:
+                report(network, backend, arguments.repeats, Path(folder))
+
+
+if __name__ == "__main__":
+    main()
