@@ -23,6 +23,7 @@ from reskeras.layers.residual_blocks import (
     WideBlock,
 )
 from reskeras.layers.scaling import Scale, ScaledAdd
+from reskeras.layers.stack import Stack
 from reskeras.layers.stacked_lstm import StackedLSTM
 from reskeras.layers.tokens import Bias, ClassToken, FirstToken, Sequence, Tokens
 from reskeras.layers.transformer import DecoderBlock, EncoderBlock
@@ -58,6 +59,7 @@ __all__ = [
     "SelfAttention",
     "Sequence",
     "SkipLayerMLP",
+    "Stack",
     "StackedLSTM",
     "TanhGELU",
     "TokenEmbedding",

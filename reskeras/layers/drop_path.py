@@ -2,6 +2,7 @@
 
 import keras
 
+from reskeras import backend
 from reskeras.layers.composite import Composite
 
 PER = ("sample", "batch")
@@ -43,11 +44,13 @@ class DropPath(Composite):
         self.per = per
         self.scale = scale
         self.seed = seed
+        # A rate that stands in for `rate` while a Stack runs the slice that it is for.
+        self.rate_now = None
 
     def build(self, input_shape):
-        gates = (None if self.per == "sample" else 1, *(1,) * (len(input_shape) - 1))
+        self.gates = (None if self.per == "sample" else 1, *(1,) * (len(input_shape) - 1))
         # Dropout divides by p in training.
-        self.gate = self.part(keras.layers.Dropout, "gate", rate=self.rate, noise_shape=gates, seed=self.seed)
+        self.gate = self.part(keras.layers.Dropout, "gate", rate=self.rate, noise_shape=self.gates, seed=self.seed)
         self.gate.build(input_shape)
         self.survival = None
         if self.scale == "test":
@@ -55,9 +58,16 @@ class DropPath(Composite):
             self.survival.build(input_shape)
         self.built = True
 
-    def call(self, x):
+    def call(self, x, training=None):
+        if self.rate_now is not None:
+            y = self._gated_now(x) if training else x
+            return y if self.survival is None else y * keras.ops.cast(1 - self.rate_now, y.dtype)
         y = self.gate(x)
         return y if self.survival is None else self.survival(y)
+
+    def _gated_now(self, x):
+        gates = (keras.ops.shape(x)[0] if self.per == "sample" else 1, *self.gates[1:])
+        return backend.dropout_at(x, self.rate_now, gates, self.gate.seed_generator)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -1,0 +1,296 @@
+"""Equal blocks as one layer: their weights stacked on a first axis, one body run over them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+
+import keras
+from keras.src.backend import AutocastScope, get_keras_mask, set_keras_mask
+
+from reskeras import backend
+from reskeras.layers.drop_path import DropPath
+from reskeras.layers.slices import build_without_values, slice_starts
+
+
+@keras.saving.register_keras_serializable(package="reskeras")
+class Stack(keras.Layer):
+    """y = block_n(... block_2(block_1(x))): `depth` equal blocks with weights of their own, as one layer.
+
+    The weights of all blocks are slices of one weight, (depth, ...), and one body runs over them: a loop of the
+    compiler on JAX and TensorFlow, whose graphs then hold the body once. What Keras, the compiler and the optimizer do
+    for each layer is done once, so that a thousand blocks start training about as fast as ten.
+
+    Everything is done slice by slice as blocks of their own would do it: initializers start each slice by itself,
+    dropout draws for each its own units, each has its own statistics of normalisation.
+
+    Args:
+        block: a layer that keeps the shape of its input, or a list of such layers that follow one another in each
+            slice; not built. Each slice is a copy of it.
+        depth: how many slices there are, 1 or more.
+        drop_path: a rate for each slice, from 0 up to but not 1, of the `DropPath` layers inside the block; None
+            leaves them as they are. `reskeras.blocks.stochastic_depth` has schedules.
+        remat: whether training keeps the input of each slice alone and computes the rest again in the backward pass;
+            `"sqrt"` keeps only as many inputs as the root of the depth. Weights after training are the same.
+        names: what the slices are called as layers of their own, one name a slice, or for a list of layers one name a
+            layer and slice in their order; None for `<name>_1`, `<name>_2` and so on.
+
+    Called as `stack(x)`, or `stack(x, memory)` where the block takes a memory.
+
+    Input shape: any that the block takes. Output shape: the same.
+
+    Raises:
+        ValueError: for a depth below 1, a block that changes the shape of its input, or rates or names of another
+            number than there are slices.
+
+    Example:
+        >>> block = keras.Sequential([keras.layers.Dense(64, activation="relu"), keras.layers.Dense(64)])
+        >>> Stack(Residual(block), depth=1000)(keras.Input((64,))).shape
+        (None, 64)
+    """
+
+    def __init__(self, block, depth, drop_path=None, remat=False, names=None, **kwargs):
+        super().__init__(**kwargs)
+        blocks = list(block) if isinstance(block, (list, tuple)) else [block]
+        if not isinstance(depth, int) or depth < 1:
+            raise ValueError(f"depth must be a whole number from 1. Received: depth={depth!r}")
+        if remat not in (False, True, "sqrt"):
+            raise ValueError(f"remat must be False, True or 'sqrt'. Received: remat={remat!r}")
+        _check_count("drop_path", drop_path, depth)
+        _check_count("names", names, depth * len(blocks))
+        self.depth = depth
+        self.drop_path = None if drop_path is None else list(drop_path)
+        self.remat = remat
+        self.slice_names = None if names is None else list(names)
+        # In a plain attribute Keras would find the block, and count its variables, which have no values, as its own.
+        object.__setattr__(self, "_template", _Template(blocks, isinstance(block, (list, tuple))))
+        self.supports_masking = self._template.layer.supports_masking
+        self.stacked: list[keras.Variable] = []
+
+    # Not an attribute: Keras would take it for a part of this layer when it writes a file.
+    def new_block(self) -> keras.Layer | list[keras.Layer]:
+        """Return a new layer, or layers, as each slice is one; not built."""
+        blocks = self._template.copy().blocks
+        return blocks if self._template.several else blocks[0]
+
+    @property
+    def names(self) -> list[str]:
+        """What the slices are called as layers of their own."""
+        if self.slice_names is not None:
+            return list(self.slice_names)
+        count = self.depth * len(self._template.blocks)
+        return [f"{self.name}_{number}" for number in range(1, count + 1)]
+
+    def build(self, x_shape, memory_shape=None):
+        shapes = (x_shape,) if memory_shape is None else (x_shape, memory_shape)
+        layer = self._template.layer
+        if layer.built:
+            raise ValueError(
+                f"{self.name} makes its own weights, and {layer.name} has some already. Give a block that is not built."
+            )
+        build_without_values(layer, shapes)
+        given = layer.compute_output_shape(*shapes)
+        if tuple(given) != tuple(x_shape):
+            raise ValueError(
+                f"A stack runs each block on what the one before gives, so a block must keep the shape of its input. "
+                f"Received: {layer.name}, which gives {tuple(given)} for {tuple(x_shape)}."
+            )
+
+        def clone():
+            other = self._template.copy().layer
+            build_without_values(other, shapes)
+            return other
+
+        starts = slice_starts(layer, clone, self.depth)
+        self.stacked = [self._stacked(variable, start) for variable, start in zip(layer.variables, starts, strict=True)]
+        self.built = True
+
+    def _stacked(self, variable: keras.Variable, start) -> keras.Variable:
+        *address, name = self._template.address(variable)
+        # Not by `add_weight`, which names a variable by this layer alone: two weights of a block would be called alike.
+        with ExitStack() as scopes:
+            for part in address:
+                scopes.enter_context(keras.name_scope(part))
+            stacked = keras.Variable(
+                start,
+                shape=(self.depth, *variable.shape),
+                dtype=variable.dtype,
+                trainable=variable.trainable,
+                autocast=variable._autocast,
+                aggregation=variable.aggregation,
+                name=name,
+            )
+        stacked.regularizer = _each_slice(variable.regularizer)
+        stacked.constraint = _each_slice(variable.constraint, summed=False)
+        self._track_variable(stacked)
+        return stacked
+
+    def call(self, x, memory=None, training=None):
+        template, mask = self._template, get_keras_mask(x)
+        x = keras.ops.cast(x, template.output_dtype(x))
+        changed, losses = [], []
+
+        def body(x, rows, constants):
+            values, rates = rows[: len(self.stacked)], rows[len(self.stacked) :]
+            if mask is not None:
+                set_keras_mask(x, mask)
+            mapping = list(zip(template.layer.variables, values, strict=True))
+            with keras.StatelessScope(mapping, collect_losses=True) as scope, AutocastScope(None):
+                before = [scope.get_current_value(variable) for variable, _ in mapping]
+                with template.dropped_at(*rates):
+                    # Said once more, for recomputed bodies run again when Keras no longer knows.
+                    y = template.layer(x, *constants, training=training)
+                after = [scope.get_current_value(variable) for variable, _ in mapping]
+            changed[:] = [i for i, (old, new) in enumerate(zip(before, after, strict=True)) if old is not new]
+            losses[:] = [keras.ops.sum(each) for each in scope.losses]
+            return keras.ops.cast(y, x.dtype), [*losses, *(after[i] for i in changed)]
+
+        with AutocastScope(None):
+            # Copies of what changes, for PyTorch changes it in place before a recomputed body reads it again.
+            rows = [
+                keras.ops.convert_to_tensor(each) if each.trainable else keras.ops.copy(each) for each in self.stacked
+            ]
+        if self.drop_path is not None:
+            rows.append(keras.ops.convert_to_tensor(self.drop_path, dtype=keras.config.floatx()))
+        constants = () if memory is None else (memory,)
+        y, found = self._scan(training)(body, x, rows, self.depth, constants)
+        for each in found[: len(losses)]:
+            self.add_loss(keras.ops.sum(each))
+        for place, value in zip(changed, found[len(losses) :], strict=True):
+            self.stacked[place].assign(value)
+        return y
+
+    def _scan(self, training):
+        if not training or not self.remat:
+            return backend.scan
+        if self.remat == "sqrt":
+            return backend.scan_in_segments
+        return lambda body, *arguments: backend.scan(backend.recomputed(body), *arguments)
+
+    def compute_mask(self, inputs, previous_mask):
+        first = previous_mask[0] if isinstance(previous_mask, (list, tuple)) else previous_mask
+        return first if self.supports_masking else None
+
+    def compute_output_shape(self, x_shape, memory_shape=None):
+        return x_shape
+
+    def compute_output_spec(self, x, memory=None, training=None):
+        return keras.KerasTensor(x.shape, dtype=self._template.output_dtype(x))
+
+    @keras.Layer.trainable.setter
+    def trainable(self, value):
+        keras.Layer.trainable.fset(self, value)
+        # Statistics of normalisation are kept still by the layer inside, which must know.
+        self._template.layer.trainable = value
+
+    def get_config(self):
+        configs = self._template.configs
+        return {
+            **super().get_config(),
+            "block": configs if self._template.several else configs[0],
+            "depth": self.depth,
+            "drop_path": self.drop_path,
+            "remat": self.remat,
+            "names": self.slice_names,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        block = config["block"]
+        blocks = [
+            keras.saving.deserialize_keras_object(each) for each in (block if isinstance(block, list) else [block])
+        ]
+        return cls(**{**config, "block": blocks if isinstance(block, list) else blocks[0]})
+
+
+class _Template:
+    """The block whose body is run, whose variables have no values of their own."""
+
+    def __init__(self, blocks: list[keras.Layer], several: bool):
+        self.blocks = blocks
+        self.several = several
+        self.layer = _Chain(blocks) if several else blocks[0]
+        # Now, for what is written about a layer that is built makes Keras build its copy at once, with values.
+        self.configs = [keras.saving.serialize_keras_object(each) for each in blocks]
+        self._addresses: dict[int, tuple[str, ...]] | None = None
+
+    def copy(self) -> _Template:
+        return _Template([keras.saving.deserialize_keras_object(each) for each in self.configs], self.several)
+
+    def address(self, variable: keras.Variable) -> list[str]:
+        """Return where in the block a variable is: the layers from the outermost in, then its own name."""
+        if self._addresses is None:
+            self._addresses = dict(_addresses(self.layer, ()))
+        return [*self._addresses[id(variable)], variable.name]
+
+    def output_dtype(self, x) -> str:
+        """Return the type of what the block computes from x."""
+        x = keras.KerasTensor(x.shape, dtype=keras.backend.standardize_dtype(x.dtype))
+        return self.layer.compute_dtype if self.layer.autocast and "float" in x.dtype else x.dtype
+
+    @contextmanager
+    def dropped_at(self, rate=None):
+        """Make the block's `DropPath` layers drop at another rate than their own."""
+        layers = [] if rate is None else [each for each in self.layer._flatten_layers() if isinstance(each, DropPath)]
+        for each in layers:
+            each.rate_now = rate
+        try:
+            yield
+        finally:
+            for each in layers:
+                each.rate_now = None
+
+
+class _Chain(keras.Layer):
+    """Layers one after another; a memory goes to those that take one."""
+
+    def __init__(self, blocks):
+        super().__init__(name="slice")
+        self.blocks = blocks
+        self.supports_masking = all(each.supports_masking for each in blocks)
+
+    def build(self, x_shape, memory_shape=None):
+        for each in self.blocks:
+            each.build(x_shape, *self._memory(each, memory_shape))
+        self.built = True
+
+    def call(self, x, memory=None):
+        for each in self.blocks:
+            x = each(x, *self._memory(each, memory))
+        return x
+
+    def compute_output_shape(self, x_shape, memory_shape=None):
+        for each in self.blocks:
+            x_shape = each.compute_output_shape(x_shape, *self._memory(each, memory_shape))
+        return x_shape
+
+    @staticmethod
+    def _memory(layer, memory):
+        return (memory,) if memory is not None and "memory" in layer._call_signature.parameters else ()
+
+
+def _addresses(layer: keras.Layer, above: tuple[str, ...]):
+    """Yield each variable's identity and the names of the layers that it is in, below the first."""
+    for variable in (*layer._trainable_variables, *layer._non_trainable_variables):
+        yield id(variable), above
+    for number, generator in enumerate(layer._seed_generators, 1):
+        # Not its name, which Keras counts on from one model to the next.
+        yield id(generator.state), (*above, f"seed_generator{number}")
+    for part in layer._layers:
+        yield from _addresses(part, (*above, part.name))
+
+
+def _check_count(name: str, values, count: int) -> None:
+    if values is not None and len(values) != count:
+        raise ValueError(f"{name} must have one entry for each slice, {count}. Received: {len(values)}")
+
+
+def _each_slice(function, summed: bool = True):
+    """Return a regularizer, or with `summed=False` a constraint, that looks at each slice by itself."""
+    if function is None:
+        return None
+
+    def each(stacked):
+        found = keras.ops.vectorized_map(function, keras.ops.convert_to_tensor(stacked))
+        return keras.ops.sum(found) if summed else found
+
+    return each
