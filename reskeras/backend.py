@@ -116,18 +116,37 @@ def keep_compiled() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
-def norms(tensors: Sequence[Any]) -> Any:
-    """Return the Euclidean norm of each tensor as one float32 vector, in as few operations as the backend allows."""
-    if name() == "torch":
-        import torch
+def norms(tensors: Sequence[Any], stacked: Sequence[bool]) -> Any:
+    """Return the Euclidean norm of each tensor as one float32 vector, in as few operations as the backend allows.
 
-        # PyTorch accumulates narrower numbers in float32 by itself, and refuses wider ones.
-        tensors = [each.float() if each.dtype == torch.float64 else each for each in tensors]
-        return torch.stack(torch._foreach_norm(tensors, 2, torch.float32))
+    Args:
+        tensors: gradients.
+        stacked: for each, whether it is many in one, whose rows each have a norm of their own.
+    """
+    if name() == "torch":
+        return _norms_torch(tensors, stacked)
     if name() == "tensorflow":
         tensors = [_rows_summed(each) for each in tensors]
-    squares = [keras.ops.sum(keras.ops.square(keras.ops.cast(each, "float32"))) for each in tensors]
-    return keras.ops.sqrt(keras.ops.stack(squares))
+    squares = []
+    for each, rows in zip(tensors, stacked, strict=True):
+        square = keras.ops.square(keras.ops.cast(each, "float32"))
+        axes = tuple(range(1, len(square.shape))) if rows else None
+        squares.append(keras.ops.reshape(keras.ops.sum(square, axes), (-1,)))
+    return keras.ops.sqrt(keras.ops.concatenate(squares))
+
+
+def _norms_torch(tensors, stacked):
+    import torch
+
+    # PyTorch accumulates narrower numbers in float32 by itself, and refuses wider ones.
+    tensors = [each.float() if each.dtype == torch.float64 else each for each in tensors]
+    single = [each for each, rows in zip(tensors, stacked, strict=True) if not rows]
+    norms = iter(torch._foreach_norm(single, 2, torch.float32) if single else ())
+    parts = []
+    for each, rows in zip(tensors, stacked, strict=True):
+        found = torch.linalg.vector_norm(each.flatten(1), dim=1, dtype=torch.float32) if rows else next(norms)
+        parts.append(found.reshape(-1))
+    return torch.cat(parts)
 
 
 def _rows_summed(gradient: Any) -> Any:

@@ -51,6 +51,48 @@ def test_norms_of_every_network_equal_the_backends_own_autodiff(name, skip, tmp_
         _assert_norms(row, expected, expected.max())
 
 
+def test_every_slice_of_a_stack_is_a_row_as_a_block_of_its_own(tmp_path):
+    depth, width = 4, 6
+    x = np.random.default_rng(0).normal(size=(SAMPLES, width))
+    y = np.arange(SAMPLES) % CLASSES
+
+    def blocks():
+        return [keras.layers.Dense(width, activation="tanh"), reskeras.layers.HighwayDense()]
+
+    def watched(layers, name):
+        keras.utils.set_random_seed(4)
+        inputs = keras.Input((width,))
+        stream = keras.layers.Dense(width, name="stem")(inputs)
+        for layer in layers():
+            stream = layer(stream)
+        model = keras.Model(inputs, keras.layers.Dense(CLASSES, name="head")(stream))
+        model.get_layer("stem").bias.trainable = False
+        run = _watched_fit(model, keras.optimizers.SGD(0.1), x, y, tmp_path / name, batch_size=SAMPLES, epochs=5)
+        return run.weights(), run.gradients()["norm"]
+
+    def one_after_another():
+        for number in range(1, depth + 1):
+            for kind, layer in zip("ab", blocks(), strict=True):
+                layer.name = f"{kind}{number}"
+                yield layer
+
+    names = [f"{kind}{number}" for number in range(1, depth + 1) for kind in "ab"]
+    with precision("float64"):
+        wanted, norms = watched(one_after_another, "separate")
+        weights, found = watched(lambda: [reskeras.layers.Stack(blocks(), depth, names=names)], "stacked")
+
+    def address(weight):
+        # A list's layers are called by Keras; those one after another have the names that the slices get.
+        return weight.block, weight.path.rsplit("/", 1)[1], weight.shape
+
+    assert list(map(address, weights)) == list(map(address, wanted))
+    assert [weight.block for weight in weights] == sorted(
+        [weight.block for weight in weights], key=["stem", *names, "head"].index
+    )
+    np.testing.assert_allclose(found, norms, rtol=TOLERANCE)
+    assert len(np.unique(found)) == found.size
+
+
 def test_a_longer_training_equals_a_loop_written_without_keras(tmp_path):
     """More steps than the ring has rows, each on other samples, with weights that move."""
     generator = np.random.default_rng(0)

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 import keras
+import numpy as np
 from keras.src.backend import AutocastScope, get_keras_mask, set_keras_mask
 
 from reskeras import backend
 from reskeras.layers.drop_path import DropPath
 from reskeras.layers.slices import build_without_values, slice_starts
+
+
+@dataclass(frozen=True)
+class Slices:
+    """What a stacked weight carries in its attribute `slices`.
+
+    Attributes:
+        stack: name of the stack.
+        paths: the path of each slice as a weight of its own, from shallow to deep.
+    """
+
+    stack: str
+    paths: tuple[str, ...]
 
 
 @keras.saving.register_keras_serializable(package="reskeras")
@@ -80,8 +95,43 @@ class Stack(keras.Layer):
         count = self.depth * len(self._template.blocks)
         return [f"{self.name}_{number}" for number in range(1, count + 1)]
 
+    def unrolled(self) -> list[keras.Layer]:
+        """Return new layers that compute what this layer does one after another, with its weights and `names`.
+
+        Raises:
+            ValueError: where the stack has no weights yet.
+        """
+        if not self.built:
+            raise ValueError(f"{self.name} is not built: it has no weights to give to layers of their own.")
+        values = [keras.ops.convert_to_numpy(each) for each in self.stacked]
+        names, layers = iter(self.names), []
+        for number in range(self.depth):
+            each = self._template.copy()
+            for block in each.blocks:
+                block.name = next(names)
+            if self.drop_path is not None:
+                _set_rate(each.layer, self.drop_path[number])
+            each.layer.build(*self._shapes)
+            theirs = {tuple(each.address(variable)): variable for variable in each.layer.variables}
+            for variable, value in zip(self._template.layer.variables, values, strict=True):
+                # A branch that is never dropped draws nothing and has no seed.
+                if found := theirs.get(tuple(self._template.address(variable))):
+                    found.assign(value[number])
+            for block in each.blocks:
+                block.trainable = block.trainable and self.trainable
+            layers += each.blocks
+        return layers
+
+    def fill(self, layers: list[keras.Layer]) -> None:
+        """Take over the weights of layers that are each like a slice, in their order; the reverse of `unrolled`."""
+        size = len(self._template.blocks)
+        slices = [layers[start : start + size] for start in range(0, len(layers), size)]
+        columns = zip(*([v for block in those for v in block.variables] for those in slices), strict=True)
+        for stacked, theirs in zip(self.stacked, columns, strict=True):
+            stacked.assign(np.stack([keras.ops.convert_to_numpy(each) for each in theirs]))
+
     def build(self, x_shape, memory_shape=None):
-        shapes = (x_shape,) if memory_shape is None else (x_shape, memory_shape)
+        shapes = self._shapes = (x_shape,) if memory_shape is None else (x_shape, memory_shape)
         layer = self._template.layer
         if layer.built:
             raise ValueError(
@@ -121,8 +171,16 @@ class Stack(keras.Layer):
             )
         stacked.regularizer = _each_slice(variable.regularizer)
         stacked.constraint = _each_slice(variable.constraint, summed=False)
+        stacked.slices = Slices(self.name, tuple(self._slice_paths(address, name)))
         self._track_variable(stacked)
         return stacked
+
+    def _slice_paths(self, address, name):
+        """Yield the path of a weight in each slice, as it is where the slices are layers of their own."""
+        blocks = self._template.blocks
+        place, address = (int(address[0]) - 1, address[1:]) if self._template.several else (0, address)
+        for block in self.names[place :: len(blocks)]:
+            yield "/".join((block, *address, name))
 
     def call(self, x, memory=None, training=None):
         template, mask = self._template, get_keras_mask(x)
@@ -217,9 +275,14 @@ class _Template:
         return _Template([keras.saving.deserialize_keras_object(each) for each in self.configs], self.several)
 
     def address(self, variable: keras.Variable) -> list[str]:
-        """Return where in the block a variable is: the layers from the outermost in, then its own name."""
+        """Return where in the block a variable is: the layers from the outermost in, then its own name.
+
+        Of a list, each layer's place stands first.
+        """
         if self._addresses is None:
-            self._addresses = dict(_addresses(self.layer, ()))
+            tops = [(str(place), block) for place, block in enumerate(self.blocks, 1)]
+            found = (_addresses(block, (place,) if self.several else ()) for place, block in tops)
+            self._addresses = dict(pair for each in found for pair in each)
         return [*self._addresses[id(variable)], variable.name]
 
     def output_dtype(self, x) -> str:
@@ -266,6 +329,16 @@ class _Chain(keras.Layer):
     @staticmethod
     def _memory(layer, memory):
         return (memory,) if memory is not None and "memory" in layer._call_signature.parameters else ()
+
+
+def _set_rate(layer: keras.Layer, rate: float) -> None:
+    """Give a layer that is not built, and those inside it, another rate of stochastic depth."""
+    for each in layer._flatten_layers():
+        if isinstance(each, DropPath):
+            each.rate = rate
+        elif getattr(each, "drop_path", 0):
+            # Blocks that make their layers when they are built.
+            each.drop_path = rate
 
 
 def _addresses(layer: keras.Layer, above: tuple[str, ...]):

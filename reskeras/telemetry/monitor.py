@@ -48,12 +48,9 @@ class GradientMonitor(keras.callbacks.Callback):
         self._last = int(backend.as_numpy(optimizer.iterations))
         if not optimizer.built:
             optimizer.build(self._model.trainable_variables)
-        weights = [weight_of(variable.path, tuple(variable.shape)) for variable in ring.watched_weights(optimizer)]
+        weights = [row for variable in ring.watched_weights(optimizer) for row in weights_of(variable)]
         # Weights of one layer side by side, layers in the order of the forward pass.
-        first = {}
-        for index, weight in enumerate(weights):
-            first.setdefault(weight.layer, index)
-        self._order = sorted(range(len(weights)), key=lambda index: first[weights[index].layer])
+        self._order = forward_order(ring.watched_weights(optimizer))
         write_layer_table(self._run, [weights[index] for index in self._order])
         self._row = gradient_row(len(weights))
         self._writer = RowWriter(self._run.gradients_path, self._row)
@@ -109,6 +106,27 @@ def weight_of(path: str, shape: tuple[int, ...]) -> Weight:
     `stage1_block2_conv1` in the block `stage1_block2`."""
     *address, _ = path.split("/")
     return Weight(path, "_".join(address) or path, address[0] if address else path, shape)
+
+
+def weights_of(variable: keras.Variable) -> list[Weight]:
+    """Return the rows of the layer table for a variable: one, or for a weight of a `Stack` one for each slice."""
+    slices, shape = ring.slices_of(variable), tuple(variable.shape)
+    if slices is None:
+        return [weight_of(variable.path, shape)]
+    return [weight_of(path, shape[1:]) for path in slices.paths]
+
+
+def forward_order(variables: list[keras.Variable]) -> list[int]:
+    """Return the columns of the variables' norms in the order of the forward pass, those of one layer side by side."""
+    first: dict[str, int] = {}
+    keys = []
+    for index, variable in enumerate(variables):
+        slices = ring.slices_of(variable)
+        # The slices of a stack come one after another, each with all of its weights.
+        owner = slices.stack if slices else weight_of(variable.path, ()).layer
+        begin = first.setdefault(owner, index)
+        keys += [(begin, number, index) for number in range(ring.rows_of(variable))]
+    return sorted(range(len(keys)), key=keys.__getitem__)
 
 
 def write_layer_table(run: Run, weights: list[Weight]) -> None:

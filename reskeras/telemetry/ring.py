@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from reskeras import backend
+from reskeras.layers.stack import Slices
 
 ROWS = 64
 """How many steps the ring remembers; it must be read at least that often."""
@@ -27,7 +28,7 @@ class _Recording:
 
     ring: keras.Variable
     weights: list[keras.Variable]
-    column: dict
+    place: dict
     present: list[int]
 
 
@@ -39,41 +40,56 @@ class _GradientRing:
 
     def _make_ring(self, variables) -> None:
         watched = [v for v in variables if not self._overwrite_variable_with_gradient(v)]
-        column = {self._var_key(variable): index for index, variable in enumerate(watched)}
+        place = {self._var_key(variable): index for index, variable in enumerate(watched)}
         ring = self.add_variable(
-            shape=(ROWS, 1 + len(watched)),
+            shape=(ROWS, 1 + sum(map(rows_of, watched))),
             initializer=keras.initializers.Constant(-1.0),
             dtype="float32",
             name="ring",
         )
-        self._recording = _Recording(ring, watched, column, list(range(len(watched))))
+        self._recording = _Recording(ring, watched, place, list(range(len(watched))))
 
     def build(self, variables):
         super().build(variables)
         self._make_ring(variables)
 
     def _backend_apply_gradients(self, grads, trainable_variables):
-        column = self._recording.column
-        self._recording.present = [column[self._var_key(variable)] for variable in trainable_variables]
+        place = self._recording.place
+        self._recording.present = [place[self._var_key(variable)] for variable in trainable_variables]
         return super()._backend_apply_gradients(grads, trainable_variables)
 
     def _clip_gradients(self, grads):
-        self._write_row(backend.norms(grads))
+        recording = self._recording
+        stacked = [slices_of(recording.weights[index]) is not None for index in recording.present]
+        self._write_row(backend.norms(grads, stacked))
         return super()._clip_gradients(grads)
 
     def _write_row(self, norms) -> None:
         ops = keras.ops
-        present, weights = self._recording.present, len(self._recording.weights)
-        if present != list(range(weights)):
+        present, weights = self._recording.present, self._recording.weights
+        if present != list(range(len(weights))):
+            ends = np.cumsum([rows_of(weights[index]) for index in present])
+            parts = dict(zip(present, ops.split(norms, ends[:-1].tolist()), strict=True))
             # A weight that got no gradient in this step has norm 0.
-            parts = {column: norms[i] for i, column in enumerate(present)}
-            zero = ops.zeros((), "float32")
-            norms = ops.stack([parts.get(column, zero) for column in range(weights)])
+            norms = ops.concatenate(
+                [parts.get(index, ops.zeros((rows_of(weight),), "float32")) for index, weight in enumerate(weights)]
+            )
         accumulated = self.gradient_accumulation_steps or 1
         step = ops.cast(ops.floor_divide(ops.convert_to_tensor(self._iterations), accumulated), "int32")
         count = ops.cast(ops.mod(step + 1, _WRAP), "float32")
         row = ops.concatenate([ops.reshape(count, (1,)), norms])
         backend.write_row(self._recording.ring, ops.mod(step, ROWS), row)
+
+
+def slices_of(variable: keras.Variable) -> Slices | None:
+    """Return what the slices of a `Stack`'s weight are called, None for any other weight."""
+    return getattr(variable, "slices", None)
+
+
+def rows_of(variable: keras.Variable) -> int:
+    """Return how many norms a weight has: one, or one a slice of a `Stack`."""
+    slices = slices_of(variable)
+    return 1 if slices is None else len(slices.paths)
 
 
 def attach(optimizer: keras.optimizers.Optimizer) -> None:
@@ -101,12 +117,15 @@ def detach(optimizer: keras.optimizers.Optimizer) -> None:
 
 
 def watched_weights(optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
-    """Return the weights whose gradients a built, recording optimizer records, in the order of the ring's columns."""
+    """Return the weights whose gradients a built, recording optimizer records, in the order of the ring's columns.
+
+    The weight of a `Stack` has a column for each slice.
+    """
     return list(optimizer._recording.weights)
 
 
 def ring_of(optimizer: keras.optimizers.Optimizer) -> keras.Variable:
-    """Return the ring of a built, recording optimizer: (ROWS, 1 + weights), the step modulo 2^24 first."""
+    """Return the ring of a built, recording optimizer: (ROWS, 1 + columns), the step modulo 2^24 first."""
     return optimizer._recording.ring
 
 
