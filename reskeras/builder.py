@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import keras
 
 from reskeras import steps
 from reskeras.catalogue import plan as plan_network
 from reskeras.layers.deep import functional
 from reskeras.layers.making import make_block, make_chain
-from reskeras.plan import Plan
+from reskeras.layers.stack import Stack
+from reskeras.plan import Block, Plan, drop_rate, repeats, without_rate
 from reskeras.steps import Shape, chain_shape
 
 
@@ -18,6 +21,7 @@ def build(
     input_shape: Shape | None = None,
     classes: int | None = None,
     classifier_activation: str | None = None,
+    stacked: bool = False,
     **options,
 ) -> keras.Model:
     """Return a new network: `build("resnet", depth=20, input_shape=(32, 32, 3), classes=10)`, or `build("resnet-50")`.
@@ -27,6 +31,8 @@ def build(
         input_shape: shape of one sample, channels last; a preset has its paper's.
         classes: how many classes to tell apart; a preset has its paper's.
         classifier_activation: activation of the output; None gives logits, `"softmax"` probabilities.
+        stacked: whether each run of equal blocks is one layer, a `Stack`, which starts as fast at any depth; otherwise
+            each block is a layer. Weights, losses and gradients are the same.
         **options: the architecture's options; the others keep their defaults, or the preset's values.
 
     Returns:
@@ -36,16 +42,16 @@ def build(
         OptionError: for an unknown name, or an option that cannot be used.
         PlanError: where the architecture does not take samples of this shape.
     """
-    return build_plan(plan_network(name, input_shape, classes, **options), classifier_activation)
+    return build_plan(plan_network(name, input_shape, classes, **options), classifier_activation, stacked)
 
 
-def build_plan(plan: Plan, classifier_activation: str | None = None) -> keras.Model:
+def build_plan(plan: Plan, classifier_activation: str | None = None, stacked: bool = False) -> keras.Model:
     """Return a new network written by a plan; arguments as in `build`.
 
     A plan with further heads gives a dictionary of outputs, `"output"` the main one; a plan with an encoder takes a
     dictionary of inputs, `"source"` the encoder's and `"samples"` its own.
     """
-    network = _Network()
+    network = _Network(stacked)
     memory = network.memory(plan.encoder) if plan.encoder else None
     features = network.features(plan, "samples", "", memory)
     shape = plan.shapes()[-2][1]
@@ -62,10 +68,36 @@ def build_plan(plan: Plan, classifier_activation: str | None = None) -> keras.Mo
     return functional(inputs, output, name=plan.name.replace("-", "_").replace(".", "_"))
 
 
+def _reads_memory(blocks: tuple[Block, ...]) -> bool:
+    return any(isinstance(step, steps.CrossAttention) for block in blocks for step in block.branch)
+
+
+def _layers(group: tuple[Block, ...], shape: Shape, names: list[str]) -> list[keras.Layer]:
+    """Return new layers for blocks that follow one another."""
+    layers = []
+    for block, name in zip(group, names, strict=False):
+        layers.append(make_block(block, shape, name))
+        shape = block.output_shape(shape)
+    return layers
+
+
+def _stack(layers: list[keras.Layer], blocks: tuple[Block, ...], names: list[str]) -> Stack:
+    """Return the stack of blocks that are, in turn, like these layers."""
+    rates = [drop_rate(block) for block in blocks[:: len(layers)]]
+    return Stack(
+        layers if len(layers) > 1 else layers[0],
+        len(blocks) // len(layers),
+        drop_path=rates if len(set(rates)) > 1 else None,
+        names=names,
+        name=f"{names[0]}_to_{names[-1]}",
+    )
+
+
 class _Network:
     """A model while it is built: its inputs so far, and the table of words that several of its parts use."""
 
-    def __init__(self):
+    def __init__(self, stacked: bool):
+        self.stacked = stacked
         self.inputs: dict[str, keras.KerasTensor] = {}
         self.table: keras.Layer | None = None
 
@@ -77,12 +109,27 @@ class _Network:
             self.inputs["segments"] = keras.Input(plan.input_shape, name="segments", dtype="int32")
         x = self.apply(plan.stem, x, plan.input_shape, f"{prefix}stem_")
         shape = chain_shape(plan.stem, plan.input_shape)
-        for name, block in plan.blocks():
-            reads_memory = any(isinstance(step, steps.CrossAttention) for step in block.branch)
-            layer = make_block(block, shape, prefix + name)
-            x = layer(x, memory) if reads_memory else layer(x)
-            shape = block.output_shape(shape)
+        for number, stage in enumerate(plan.stages, 1):
+            names = [prefix + name for name in stage.names(number)]
+            for start, times, period in repeats(tuple(map(without_rate, stage.blocks))):
+                run = slice(start, start + times * period)
+                x, shape = self._run(stage.blocks[run], names[run], period, x, shape, memory)
         return x
+
+    def _run(self, blocks, names, period, x, shape, memory):
+        """Return `x` after blocks of which every `period` are equal, and the shape of one sample of it."""
+        for first in range(0, len(blocks), period):
+            group, inside = blocks[first : first + period], chain_shape(blocks[first : first + period], shape)
+            layers = _layers(group, shape, names[first:])
+            if self.stacked and len(blocks) - first > period and inside == shape:
+                stack = _stack(layers, blocks[first:], names[first:])
+                # Random numbers are drawn in the order in which layers of their own draw them.
+                stack.start_slices_as(partial(_layers, group, shape, names[first:]))
+                return (stack(x, memory) if _reads_memory(group) else stack(x)), shape
+            for layer, block in zip(layers, group, strict=True):
+                x = layer(x, memory) if _reads_memory((block,)) else layer(x)
+            shape = inside
+        return x, shape
 
     def memory(self, encoder: Plan) -> keras.KerasTensor:
         """Return the output of an encoder."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from math import prod
 from typing import Any, ClassVar
 
@@ -331,6 +331,18 @@ def repeats(blocks: tuple[Block, ...]) -> list[tuple[int, int, int]]:
 
 
 PERIODS = (1, 2, 3)
+
+
+def drop_rate(block: Block) -> float | None:
+    """Return the rate of stochastic depth of a block's branch, None where it has none."""
+    return next((step.rate for step in block.branch if isinstance(step, DropPath)), None)
+
+
+def without_rate(block: Block) -> Block:
+    """Return a block with the same rate of stochastic depth whatever its own is: blocks that differ in it alone are one
+    block of a stack."""
+    branch = tuple(replace(step, rate=0.5) if isinstance(step, DropPath) else step for step in block.branch)
+    return replace(block, branch=branch)
 
 
 def _times(blocks: tuple[Block, ...], start: int, period: int) -> int:

@@ -27,7 +27,7 @@ def build_without_values(layer: keras.Layer, shapes: tuple) -> None:
     del waiting[before:]
 
 
-def slice_starts(block: keras.Layer, clone: Callable[[], keras.Layer], depth: int) -> list[Callable]:
+def slice_starts(block: keras.Layer, another: Callable[[], keras.Layer], depth: int) -> list[Callable]:
     """Return for each variable of a block an initializer of `depth` slices on a first axis of their own.
 
     Random numbers are drawn as `depth` blocks made and built one after another would draw them: with the same seed of
@@ -36,14 +36,14 @@ def slice_starts(block: keras.Layer, clone: Callable[[], keras.Layer], depth: in
 
     Args:
         block: the first block, built without values.
-        clone: returns another block like it, built without values.
+        another: returns one more block like it, built without values.
         depth: how many slices there are.
     """
     if depth == 1:
         return [_one_by_one([_start(variable)]) for variable in block.variables]
     seeds = _seeds(block)
     before = random.getstate()
-    second = clone()
+    second = another()
     drawn = _drawn_since(before)
     own = _seeds(second)
     if all(seed is not None or _has_no_seed(variable) for seed, variable in zip(seeds, block.variables, strict=True)):
@@ -53,7 +53,7 @@ def slice_starts(block: keras.Layer, clone: Callable[[], keras.Layer], depth: in
             _start_of_slices(variable, _all_seeds(first, other, drawn, draws, depth))
             for variable, first, other in zip(block.variables, seeds, own, strict=True)
         ]
-    blocks = [block, second, *(clone() for _ in range(2, depth))]
+    blocks = [block, second, *(another() for _ in range(2, depth))]
     return [_one_by_one([_start(each) for each in those]) for those in zip(*(b.variables for b in blocks), strict=True)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from keras.src.backend import AutocastScope, get_keras_mask, set_keras_mask
 from reskeras import backend
 from reskeras.layers.drop_path import DropPath
 from reskeras.layers.slices import build_without_values, slice_starts
+from reskeras.layers.whole_weights import refuse_whole_weight_optimizers
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,14 @@ class Stack(keras.Layer):
         blocks = self._template.copy().blocks
         return blocks if self._template.several else blocks[0]
 
+    def start_slices_as(self, make: Callable[[], list[keras.Layer]]) -> None:
+        """Start the weights of each slice as the layers that `make` returns start theirs.
+
+        Without this, as copies of the block start theirs: these draw their random numbers in another order than layers
+        that are made in another way.
+        """
+        self._template.make = make
+
     @property
     def names(self) -> list[str]:
         """What the slices are called as layers of their own."""
@@ -145,12 +155,13 @@ class Stack(keras.Layer):
                 f"Received: {layer.name}, which gives {tuple(given)} for {tuple(x_shape)}."
             )
 
-        def clone():
-            other = self._template.copy().layer
+        def another():
+            other = _Template(self._template.make(), self._template.several).layer
             build_without_values(other, shapes)
             return other
 
-        starts = slice_starts(layer, clone, self.depth)
+        refuse_whole_weight_optimizers()
+        starts = slice_starts(layer, another, self.depth)
         self.stacked = [self._stacked(variable, start) for variable, start in zip(layer.variables, starts, strict=True)]
         self.built = True
 
@@ -269,6 +280,7 @@ class _Template:
         self.layer = _Chain(blocks) if several else blocks[0]
         # Now, for what is written about a layer that is built makes Keras build its copy at once, with values.
         self.configs = [keras.saving.serialize_keras_object(each) for each in blocks]
+        self.make = lambda: [keras.saving.deserialize_keras_object(each) for each in self.configs]
         self._addresses: dict[int, tuple[str, ...]] | None = None
 
     def copy(self) -> _Template:

@@ -1,0 +1,51 @@
+"""Every family, built of stacks: the numbers of the same network of separate blocks."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from autodiff import keras_loss, precision
+from networks import CLASSES, input_shape, samples, skips, tiny_options
+
+import reskeras
+from reskeras.catalogue import ARCHITECTURES, plan
+from reskeras.plan import repeats, without_rate
+
+
+def _depth_with_a_run(name: str) -> int | None:
+    """Return the smallest depth at which a family has equal blocks that follow one another, if any has."""
+    entry = ARCHITECTURES[name]
+    for depth in [each for each in entry.options().depths() if each >= entry.tiny["depth"]][:8]:
+        network = plan(name, input_shape(name), CLASSES, **{**tiny_options(name, skips(name)[0]), "depth": depth})
+        runs = [run for stage in network.stages for run in repeats(tuple(map(without_rate, stage.blocks)))]
+        if any(times > 2 or (times > 1 and start) for start, times, _ in runs):
+            return depth
+    return None
+
+
+# What a dense block appends makes each one wider than the one before, and a skip-layer MLP is one block.
+NO_EQUAL_BLOCKS = ("densenet", "imagenet_densenet", "text_densenet", "skip_layer_mlp")
+DEPTHS = {name: _depth_with_a_run(name) for name in ARCHITECTURES if name not in NO_EQUAL_BLOCKS}
+
+
+@pytest.mark.parametrize("name", DEPTHS)
+def test_stacked_and_separate_blocks_start_and_learn_alike(name):
+    x, y = samples(name)
+    options = {**tiny_options(name, skips(name)[0]), "depth": DEPTHS[name]}
+    if "drop_path" in type(ARCHITECTURES[name].options()).model_fields:
+        options["drop_path"] = 0.3
+    found = {}
+    with precision("float64"):
+        for stacked in (True, False):
+            keras.utils.set_random_seed(4)
+            model = reskeras.build(name, input_shape=input_shape(name), classes=CLASSES, stacked=stacked, **options)
+            assert stacked == any(isinstance(layer, reskeras.layers.Stack) for layer in model.layers)
+            model.compile(keras.optimizers.SGD(0.01), keras_loss(y))
+            keras.utils.set_random_seed(1)
+            losses = model.fit(x, y, batch_size=3, epochs=2, shuffle=False, verbose=0).history["loss"]
+            predicted = keras.tree.flatten(model.predict(x, verbose=0))
+            found[stacked] = losses, predicted, model.count_params()
+    np.testing.assert_allclose(found[True][0], found[False][0], rtol=1e-6)
+    for one, other in zip(found[True][1], found[False][1], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
