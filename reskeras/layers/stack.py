@@ -121,11 +121,12 @@ class Stack(keras.Layer):
                 block.name = next(names)
             if self.drop_path is not None:
                 _set_rate(each.layer, self.drop_path[number])
-            each.layer.build(*self._shapes)
+            each.build_apart(*self._shapes)
             theirs = {tuple(each.address(variable)): variable for variable in each.layer.variables}
             for variable, value in zip(self._template.layer.variables, values, strict=True):
                 # A branch that is never dropped draws nothing and has no seed.
-                if found := theirs.get(tuple(self._template.address(variable))):
+                found = theirs.get(tuple(self._template.address(variable)))
+                if found is not None:
                     found.assign(value[number])
             for block in each.blocks:
                 block.trainable = block.trainable and self.trainable
@@ -286,6 +287,13 @@ class _Template:
     def copy(self) -> _Template:
         return _Template([keras.saving.deserialize_keras_object(each) for each in self.configs], self.several)
 
+    def build_apart(self, x_shape, memory_shape=None) -> None:
+        """Build the layers as layers of their own, whose weights are called by their names alone."""
+        for block in self.blocks:
+            shapes = (x_shape, *_taken(block, memory_shape))
+            block.build(*shapes)
+            x_shape = block.compute_output_shape(*shapes)
+
     def address(self, variable: keras.Variable) -> list[str]:
         """Return where in the block a variable is: the layers from the outermost in, then its own name.
 
@@ -325,22 +333,23 @@ class _Chain(keras.Layer):
 
     def build(self, x_shape, memory_shape=None):
         for each in self.blocks:
-            each.build(x_shape, *self._memory(each, memory_shape))
+            each.build(x_shape, *_taken(each, memory_shape))
         self.built = True
 
     def call(self, x, memory=None):
         for each in self.blocks:
-            x = each(x, *self._memory(each, memory))
+            x = each(x, *_taken(each, memory))
         return x
 
     def compute_output_shape(self, x_shape, memory_shape=None):
         for each in self.blocks:
-            x_shape = each.compute_output_shape(x_shape, *self._memory(each, memory_shape))
+            x_shape = each.compute_output_shape(x_shape, *_taken(each, memory_shape))
         return x_shape
 
-    @staticmethod
-    def _memory(layer, memory):
-        return (memory,) if memory is not None and "memory" in layer._call_signature.parameters else ()
+
+def _taken(layer: keras.Layer, memory) -> tuple:
+    """Return the memory, or its shape, where the layer takes one."""
+    return (memory,) if memory is not None and "memory" in layer._call_signature.parameters else ()
 
 
 def _set_rate(layer: keras.Layer, rate: float) -> None:

@@ -13,15 +13,16 @@ WHOLE_WEIGHT = (keras.optimizers.Adafactor, keras.optimizers.Lamb, keras.optimiz
 
 def refuse_whole_weight_optimizers() -> None:
     """Make optimizers that are built from now on refuse stacked weights where they would treat all slices as one."""
-    if hasattr(BaseOptimizer.build, "__wrapped__"):
-        return
     original = BaseOptimizer.build
+    if getattr(original, "refuses_stacks", False):
+        return
 
     @wraps(original)
     def build(self, variables):
         _check(self, variables)
         original(self, variables)
 
+    build.refuses_stacks = True
     BaseOptimizer.build = build
 
 

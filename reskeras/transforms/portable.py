@@ -12,7 +12,10 @@ from keras.src.backend import set_keras_mask
 from reskeras.layers.batch_norm import BatchNormalization
 from reskeras.layers.composite import Composite, NotPortable, mask_of
 from reskeras.layers.deep import LONGEST_CHAIN, functional, in_order
+from reskeras.layers.stack import Stack
+from reskeras.transforms.copying import copy_layer, once_each
 from reskeras.transforms.nested import call_again, model_of
+from reskeras.transforms.stacking import unroll
 
 
 def portable(model: keras.Model, longest_chain: int = LONGEST_CHAIN) -> keras.Model:
@@ -25,6 +28,8 @@ def portable(model: keras.Model, longest_chain: int = LONGEST_CHAIN) -> keras.Mo
     model of its own, `flat.get_layer(f"{model.name}_layers")`, in which each is found by its name. The paths of weights
     are the same with and without it: `stage1_block2_conv1/kernel`.
 
+    The slices of a `Stack` become layers by their names.
+
     Args:
         model: a built functional model.
         longest_chain: how deep Keras's recursion may go, about one call for each layer that follows another, before
@@ -33,7 +38,9 @@ def portable(model: keras.Model, longest_chain: int = LONGEST_CHAIN) -> keras.Mo
     Raises:
         NotPortable: where a layer of this package owns variables of its own.
     """
-    copy = _once_each(_copy_layer)
+    if any(isinstance(layer, Stack) for layer in model.layers):
+        model = unroll(model)
+    copy = once_each(_copy_addressed)
     inputs, outputs = call_again(
         model.inputs, model.outputs, lambda layer, *each, **options: _call_apart(copy(layer), *each, **options)
     )
@@ -48,21 +55,9 @@ def portable(model: keras.Model, longest_chain: int = LONGEST_CHAIN) -> keras.Mo
     return flat
 
 
-def _once_each(copy):
-    """Return a function that gives for a layer its copy, the same one each time."""
-    copies: dict[int, keras.Layer] = {}
-
-    def copy_once(layer: keras.Layer) -> keras.Layer:
-        if id(layer) not in copies:
-            copies[id(layer)] = copy(layer)
-        return copies[id(layer)]
-
-    return copy_once
-
-
 def _calls_of_named_copies():
     """Return a function that calls the copy of a layer, which gets its weights once the first call has made them."""
-    copy, filled = _once_each(_copy_unbuilt), set()
+    copy, filled = once_each(_copy_unbuilt), set()
 
     def call(layer: keras.Layer, *arguments, **options):
         new = copy(layer)
@@ -113,30 +108,20 @@ def _call_apart(layer: keras.Layer, *arguments, **options):
     return outputs
 
 
-def _copy_layer(layer: keras.Layer) -> keras.Layer:
-    new = layer.__class__.from_config(layer.get_config())
-    if not isinstance(layer, keras.Layer):
-        # An operation, such as the comparison that finds padding.
-        return new
-    if layer.built and not new.built:
-        new.build_from_config(layer.get_build_config())
-    # Layer by layer, since the order of a whole model's weights may differ between the two ways of writing it.
-    if layer.weights:
-        new.set_weights(layer.get_weights())
-    new.trainable = layer.trainable
+def _copy_addressed(layer: keras.Layer) -> keras.Layer:
+    new = copy_layer(layer)
     if isinstance(layer, Composite):
         _address_parts(layer, new)
     return new
 
 
 def _address_parts(layer: Composite, new: Composite) -> None:
-    """Give the parts of a copy their addresses, and freeze what is frozen in the original."""
+    """Give the parts of a copy their addresses."""
     if owned := layer._trainable_variables + layer._non_trainable_variables:
         names = ", ".join(variable.name for variable in owned)
         raise NotPortable(f"{layer.name} owns the variables {names}, which no layer of Keras's own can hold.")
     for old_part, new_part in zip(layer._flatten_layers(False, False), new._flatten_layers(False, False), strict=True):
         new_part.name = f"{new.name}_{old_part.name}"
-        new_part.trainable = old_part.trainable and new.trainable
         if isinstance(old_part, Composite):
             _address_parts(old_part, new_part)
 

@@ -1,0 +1,25 @@
+"""The one package that asks which backend runs: its devices, training state, loops, kernels and random numbers."""
+
+from reskeras.backend.loops import recomputed, scan, scan_in_segments
+from reskeras.backend.operations import batch_norm, norms, write_row
+from reskeras.backend.process import devices, keep_compiled, make_repeatable, name, version
+from reskeras.backend.random import draw_each, dropout_at
+from reskeras.backend.state import StateReader, as_numpy
+
+__all__ = [
+    "StateReader",
+    "as_numpy",
+    "batch_norm",
+    "devices",
+    "draw_each",
+    "dropout_at",
+    "keep_compiled",
+    "make_repeatable",
+    "name",
+    "norms",
+    "recomputed",
+    "scan",
+    "scan_in_segments",
+    "version",
+    "write_row",
+]

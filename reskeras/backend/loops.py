@@ -1,0 +1,136 @@
+"""One body run over many slices, in the form of a loop that each backend compiles best."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+
+from reskeras.backend.process import name
+
+
+def scan(body, carry: Any, slices: list[Any], depth: int, constants: tuple = (), unroll: bool = False):
+    """Run `body` once for each of `depth` slices, each run on what the one before gave.
+
+    JAX and TensorFlow's graphs hold the body once, whatever the depth.
+
+    Args:
+        body: `(carry, slices, constants) -> (carry, outputs)`, without side effects; the carry keeps its shape and
+            type, and `outputs` is a list of tensors.
+        carry: the first carry, a tensor.
+        slices: tensors of `depth` rows each; the body gets a list of one row of each.
+        depth: how many rows there are, 1 or more.
+        constants: tensors that each run gets.
+        unroll: whether the body is written out `depth` times, where a loop makes it slow.
+
+    Returns:
+        The last carry, and a list of each output's values, stacked on a new first axis.
+    """
+    if name() == "jax":
+        import jax
+
+        def step(carry, rows):
+            return body(carry, rows, constants)
+
+        return jax.lax.scan(step, carry, slices, length=depth, unroll=depth if unroll else 1)
+    if name() == "tensorflow":
+        import tensorflow as tf
+
+        if not tf.executing_eagerly() and not unroll:
+            return _loop_in_graph(body, carry, slices, depth, constants)
+        rows = zip(*(tf.unstack(each, depth) for each in slices), strict=True)
+    else:
+        rows = zip(*(each.unbind(0) for each in slices), strict=True)
+    outputs = []
+    for row in rows if slices else ((),) * depth:
+        carry, found = body(carry, list(row), constants)
+        outputs.append(found)
+    return carry, [keras.ops.stack(each) for each in zip(*outputs, strict=True)]
+
+
+def _loop_in_graph(body, carry, slices, depth, constants):
+    import tensorflow as tf
+
+    first = [each[0] for each in slices]
+    # What comes out is known once the body has been traced, in a graph of its own that is thrown away.
+    spec = tf.function(body).get_concrete_function(carry, first, constants).structured_outputs[1]
+    rows = [tf.TensorArray(each.dtype, depth, element_shape=each.shape[1:]).unstack(each) for each in slices]
+    outputs = [tf.TensorArray(each.dtype, depth, element_shape=each.shape) for each in spec]
+
+    def step(place, carry, outputs):
+        following, found = body(carry, [each.read(place) for each in rows], constants)
+        following = tf.ensure_shape(following, carry.shape)
+        return place + 1, following, [array.write(place, each) for array, each in zip(outputs, found, strict=True)]
+
+    _, carry, outputs = tf.while_loop(
+        lambda place, *_: place < depth, step, (0, carry, outputs), maximum_iterations=depth, parallel_iterations=1
+    )
+    return carry, [each.stack() for each in outputs]
+
+
+def recomputed(body):
+    """Return a body for `scan` of which the backward pass keeps the carry alone and computes the rest again."""
+
+    def run(carry, rows, constants):
+        def flat(*tensors):
+            first, rows_now, rest = tensors[0], tensors[1 : 1 + len(rows)], tensors[1 + len(rows) :]
+            following, outputs = body(first, list(rows_now), rest)
+            return (following, *outputs)
+
+        remat = _remat_tensorflow if name() == "tensorflow" else keras.remat
+        following, *outputs = remat(flat)(carry, *rows, *constants)
+        return following, outputs
+
+    return run
+
+
+def _remat_tensorflow(function):
+    """Do as `tf.recompute_grad`, which fails inside of a loop where some outputs are whole numbers."""
+    import tensorflow as tf
+
+    def is_real(tensor):
+        return tensor.dtype.is_floating
+
+    @tf.custom_gradient
+    def run(*tensors):
+        outputs = function(*tensors)
+
+        def gradient(*upstream):
+            with tf.GradientTape() as tape:
+                tape.watch([each for each in tensors if is_real(each)])
+                again = function(*tensors)
+            pairs = [(y, dy) for y, dy in zip(again, upstream, strict=True) if is_real(y) and dy is not None]
+            found = tape.gradient(
+                [y for y, _ in pairs],
+                [each for each in tensors if is_real(each)],
+                output_gradients=[dy for _, dy in pairs],
+                unconnected_gradients="zero",
+            )
+            found = iter(found)
+            return [next(found) if is_real(each) else None for each in tensors]
+
+        return outputs, gradient
+
+    return run
+
+
+def scan_in_segments(body, carry: Any, slices: list[Any], depth: int, constants: tuple = ()):
+    """Do as `scan` does, keeping for the backward pass the carry of every k-th run alone, k the root of the depth.
+
+    Arguments and results as in `scan`. The runs of a segment are computed again when its gradient is (Chen et al. 2016,
+    1604.06174, section 4.1): memory grows with the root of the depth.
+    """
+    length = math.isqrt(depth)
+    whole = depth // length * length
+
+    def segment(carry, rows, constants):
+        return scan(body, carry, rows, rows[0].shape[0], constants)
+
+    parts = [keras.ops.reshape(each[:whole], (depth // length, length, *each.shape[1:])) for each in slices]
+    carry, outputs = scan(recomputed(segment), carry, parts, depth // length, constants)
+    outputs = [keras.ops.reshape(each, (whole, *each.shape[2:])) for each in outputs]
+    if whole < depth:
+        carry, last = recomputed(segment)(carry, [each[whole:] for each in slices], constants)
+        outputs = [keras.ops.concatenate(pair) for pair in zip(outputs, last, strict=True)]
+    return carry, outputs

@@ -1,0 +1,151 @@
+"""Operations that each backend has in a form of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from reskeras.backend.process import name
+
+
+def norms(tensors: Sequence[Any], stacked: Sequence[bool]) -> Any:
+    """Return the Euclidean norm of each tensor as one float32 vector, in as few operations as the backend allows.
+
+    Args:
+        tensors: gradients.
+        stacked: for each, whether it is many in one, whose rows each have a norm of their own.
+    """
+    if name() == "torch":
+        return _norms_torch(tensors, stacked)
+    if name() == "tensorflow":
+        tensors = [_rows_summed(each) for each in tensors]
+    squares = []
+    for each, rows in zip(tensors, stacked, strict=True):
+        square = keras.ops.square(keras.ops.cast(each, "float32"))
+        axes = tuple(range(1, len(square.shape))) if rows else None
+        squares.append(keras.ops.reshape(keras.ops.sum(square, axes), (-1,)))
+    return keras.ops.sqrt(keras.ops.concatenate(squares))
+
+
+def _norms_torch(tensors, stacked):
+    import torch
+
+    # PyTorch accumulates narrower numbers in float32 by itself, and refuses wider ones.
+    tensors = [each.float() if each.dtype == torch.float64 else each for each in tensors]
+    single = [each for each, rows in zip(tensors, stacked, strict=True) if not rows]
+    norms = iter(torch._foreach_norm(single, 2, torch.float32) if single else ())
+    parts = []
+    for each, rows in zip(tensors, stacked, strict=True):
+        found = torch.linalg.vector_norm(each.flatten(1), dim=1, dtype=torch.float32) if rows else next(norms)
+        parts.append(found.reshape(-1))
+    return torch.cat(parts)
+
+
+def _rows_summed(gradient: Any) -> Any:
+    """Return the rows of an embedding's gradient that are not 0, each once; any other gradient as it is.
+
+    TensorFlow gives a row for each look-up, and the same row again for the same number.
+    """
+    import tensorflow as tf
+
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    rows, place = tf.unique(gradient.indices)
+    return tf.math.unsorted_segment_sum(gradient.values, place, tf.size(rows))
+
+
+def write_row(variable: keras.Variable, index: Any, row: Any) -> None:
+    """Write one row of a matrix variable in place, leaving every other row untouched whatever values it holds.
+
+    Args:
+        variable: (rows, columns).
+        index: an integer tensor, the row.
+        row: (columns,).
+    """
+    if name() == "torch":
+        variable.value.index_copy_(0, index.reshape(1).long(), row[None])
+    elif name() == "tensorflow":
+        import tensorflow as tf
+
+        variable.value.scatter_update(tf.IndexedSlices(row[None], tf.reshape(index, (1,))))
+    else:
+        place = (index, keras.ops.zeros_like(index))
+        variable.assign(keras.ops.slice_update(keras.ops.convert_to_tensor(variable), place, row[None]))
+
+
+def batch_norm(x: Any, axis: int, epsilon: float, scale: Any, offset: Any, statistics: Any = None) -> Any:
+    """Return x with each channel normalised, scaled and shifted, in one kernel.
+
+    Args:
+        x: (batch, ..., channels), or with its channels on another axis.
+        axis: the axis of the channels.
+        epsilon: added to the variance.
+        scale, offset: (channels,) in float32, or float64 for x of float64; None for 1 and 0.
+        statistics: mean and variance to normalise with, (channels,) each; None for those of x.
+
+    Returns:
+        y in the dtype of x, with the mean and the biased variance that it was normalised with; None where there is no
+        such kernel for this x, or Keras's own operations are as fast.
+    """
+    # JAX has none, and XLA computes no other way of writing it measurably sooner than Keras's.
+    kernel = {"tensorflow": _tensorflow_batch_norm, "torch": _torch_batch_norm}.get(name())
+    axis %= len(x.shape)
+    return kernel(x, axis, epsilon, scale, offset, statistics) if kernel and axis else None
+
+
+def _tensorflow_batch_norm(x, axis, epsilon, scale, offset, statistics):
+    import tensorflow as tf
+
+    if axis != len(x.shape) - 1 or x.dtype not in (tf.float32, tf.bfloat16, tf.float16):
+        return None
+    if axis == 1:
+        # A batch of vectors is soon normalised in any way; Keras's operations cost less to start.
+        return None
+    if statistics is not None and tf.config.list_physical_devices("GPU"):
+        # Its gradient there, which a frozen layer needs, is refused where operations must be repeatable.
+        return None
+    channels = x.shape[-1]
+    scale = tf.ones(channels) if scale is None else scale
+    offset = tf.zeros(channels) if offset is None else offset
+    mean, variance = (tf.zeros(0), tf.zeros(0)) if statistics is None else statistics
+    # Not `tf.nn`'s function, which takes a larger epsilon where it finds one small.
+    y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=x if len(x.shape) == 4 else tf.reshape(x, (1, -1, 1, channels)),
+        scale=scale,
+        offset=offset,
+        mean=mean,
+        variance=variance,
+        epsilon=epsilon,
+        is_training=statistics is None,
+    )
+    count = tf.cast(tf.size(x) // channels, variance.dtype)
+    # What the kernel gives in training is the unbiased variance.
+    biased = variance * (count - 1) / count if statistics is None else variance
+    return y if len(x.shape) == 4 else tf.reshape(y, tf.shape(x)), mean, biased
+
+
+def _torch_batch_norm(x, axis, epsilon, scale, offset, statistics):
+    import torch
+
+    if not x.is_floating_point():
+        return None
+    channels = x.shape[axis]
+    count = x.numel() // channels
+    # Keras's few small operations take less than one kernel takes to wake its threads. (Where no statistics are to be
+    # computed, nothing may depend on the size, for a network to be exported with a batch of any.)
+    if statistics is None and (count < 2 or (x.device.type == "cpu" and x.numel() < 2**15)):
+        return None
+    if axis == x.ndim - 1 and x.ndim != 4:
+        # In rows of channels, which the kernel is fast on whatever lies between.
+        y = _torch_batch_norm(x.reshape(1, -1, 1, channels), 3, epsilon, scale, offset, statistics)
+        return y[0].reshape(x.shape), *y[1:]
+    settings = {"training": statistics is None, "momentum": 1.0, "eps": epsilon}
+    if statistics is None:
+        statistics = x.new_zeros((2, channels), dtype=torch.promote_types(x.dtype, torch.float32))
+    mean, variance = statistics
+    y = torch.nn.functional.batch_norm(x.movedim(axis, 1), mean, variance, scale, offset, **settings)
+    # What the kernel writes in training is the unbiased variance.
+    biased = variance * ((count - 1) / count) if settings["training"] else variance
+    return y.movedim(1, axis), mean, biased

@@ -1,0 +1,113 @@
+"""What the backend is, where it computes, and how a process is set up for it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+
+from reskeras import caches
+
+
+def name() -> str:
+    """Return the backend that Keras runs on: `"tensorflow"`, `"jax"` or `"torch"`."""
+    return keras.backend.backend()
+
+
+def version() -> str:
+    """Return the version of the backend's package."""
+    return __import__(name()).__version__
+
+
+def devices() -> list[dict[str, Any]]:
+    """Return the devices that the backend computes on, the one it prefers first.
+
+    Each is a dictionary of `kind` (`"gpu"`, `"tpu"` or `"cpu"`), `name`, and `memory` in bytes or None where it is
+    unknown."""
+    return {"jax": _jax_devices, "tensorflow": _tensorflow_devices, "torch": _torch_devices}[name()]()
+
+
+def _jax_devices():
+    import jax
+
+    found = []
+    for device in jax.devices():
+        memory = (device.memory_stats() or {}).get("bytes_limit") if device.platform != "cpu" else None
+        kind = "gpu" if device.platform in ("gpu", "cuda", "rocm") else device.platform
+        found.append({"kind": kind, "name": device.device_kind, "memory": memory})
+    return found
+
+
+def _tensorflow_devices():
+    import tensorflow as tf
+
+    found = []
+    for device in tf.config.list_physical_devices("GPU"):
+        details = tf.config.experimental.get_device_details(device)
+        found.append({"kind": "gpu", "name": details.get("device_name", device.name), "memory": None})
+    return [*found, {"kind": "cpu", "name": "cpu", "memory": None}]
+
+
+def _torch_devices():
+    import torch
+
+    found = []
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        found.append({"kind": "gpu", "name": properties.name, "memory": properties.total_memory})
+    if torch.backends.mps.is_available():
+        found.append({"kind": "gpu", "name": "Apple GPU", "memory": None})
+    return [*found, {"kind": "cpu", "name": "cpu", "memory": None}]
+
+
+def make_repeatable(seed: int) -> None:
+    """Seed every generator, and choose operations that give the same result each time on the same machine."""
+    with _without_tensorflow():
+        keras.utils.set_random_seed(seed)
+    if name() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+    elif name() == "torch":
+        import torch
+
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        # Otherwise every new tensor is written twice, to catch kernels that read what nobody wrote.
+        torch.utils.deterministic.fill_uninitialized_memory = False
+
+
+@contextmanager
+def _without_tensorflow():
+    """Hide TensorFlow from what runs inside, unless it is loaded: Keras seeds it wherever it is installed, and
+    importing it for that alone takes seconds."""
+    hidden = name() != "tensorflow" and "tensorflow" not in sys.modules
+    if hidden:
+        sys.modules["tensorflow"] = None
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules["tensorflow"]
+
+
+def keep_compiled() -> None:
+    """Let JAX keep what it compiles in the user's cache folder, so that no later process compiles it again.
+
+    `JAX_COMPILATION_CACHE_DIR` names another folder, and `JAX_ENABLE_COMPILATION_CACHE=0` turns it off. A folder that
+    cannot be written is not used. The other backends compile nothing that can be kept.
+    """
+    if name() != "jax":
+        return
+    import jax
+
+    if jax.config.jax_compilation_cache_dir is None:
+        folder = caches.folder("jax")
+        if folder is None:
+            return
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+    # Many small functions make up most of the time.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

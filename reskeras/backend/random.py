@@ -1,0 +1,61 @@
+"""Random numbers at rates and from seeds that Keras does not take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from reskeras.backend.process import name
+
+
+def dropout_at(x: Any, rate: Any, noise_shape: tuple, seed: keras.random.SeedGenerator) -> Any:
+    """Do as `keras.random.dropout` does, number for number, at a rate that is a tensor.
+
+    Args:
+        x: the tensor of which parts are dropped.
+        rate: a scalar from 0 up to but not 1.
+        noise_shape: shape of the random numbers, each 1 where one number is for the whole axis.
+        seed: where they are drawn from.
+    """
+    if name() == "torch":
+        return keras.random.dropout(x, float(rate), noise_shape, seed)
+    ops = keras.ops
+    if name() == "jax":
+        kept = keras.random.uniform(noise_shape, dtype=rate.dtype, seed=seed) < 1 - rate
+    else:
+        kept = keras.random.uniform(noise_shape, dtype=x.dtype, seed=seed) >= ops.cast(rate, x.dtype)
+    return ops.where(kept, x / ops.cast(1 - rate, x.dtype), ops.zeros_like(x))
+
+
+def draw_each(draw, seeds: Sequence[int]) -> Any:
+    """Return what `draw` gives for each seed, stacked on a new first axis.
+
+    Args:
+        draw: `(seed) -> tensor`, which uses the seed once, as `keras.random` and Keras's initializers take it.
+        seeds: whole numbers.
+    """
+    if name() == "torch" or len(seeds) == 1:
+        return keras.ops.stack([draw(int(seed)) for seed in seeds])
+    pairs = keras.ops.stack([keras.src.random.seed_generator.draw_seed(int(seed)) for seed in seeds])
+    if name() == "jax":
+        import jax
+
+        return jax.jit(lambda pairs: jax.lax.map(lambda pair: draw(_GivenSeed(pair)), pairs))(pairs)
+    import tensorflow as tf
+
+    dtype = tf.type_spec_from_value(draw(_GivenSeed(pairs[0])))
+    return tf.function(lambda pairs: tf.map_fn(lambda pair: draw(_GivenSeed(pair)), pairs, fn_output_signature=dtype))(
+        pairs
+    )
+
+
+class _GivenSeed(keras.random.SeedGenerator):
+    """A seed for one draw that is a tensor, which Keras takes from generators only."""
+
+    def __init__(self, pair):
+        self._pair = pair
+
+    def next(self, ordered=True):
+        return self._pair
