@@ -229,7 +229,7 @@ def test_it_computes_in_bfloat16_and_keeps_its_weights_in_float32(example):
         model.set_weights(known.get_weights())
         y = model(inputs)
         assert keras.backend.standardize_dtype(y.dtype) == "bfloat16"
-        assert {variable.dtype for variable in model.weights} <= {"float32"}
+        assert {each.dtype for each in model.weights if "int" not in each.dtype} <= {"float32"}
         np.testing.assert_allclose(
             _array(keras.ops.cast(y, "float32")), wanted, rtol=0, atol=0.05 * (1 + np.abs(wanted).max())
         )
@@ -291,7 +291,9 @@ def test_it_is_taken_apart_into_layers_of_keras(example, tmp_path):
         return
     flat = portable(model)
     assert all(type(layer).__module__.startswith("keras.") for layer in flat._flatten_layers())
-    assert len(flat.trainable_variables) == example.weights
+    assert sum(np.prod(each.shape) for each in flat.trainable_variables) == sum(
+        np.prod(each.shape) for each in model.trainable_variables
+    )
     np.testing.assert_allclose(_array(flat(inputs)), wanted, rtol=1e-5, atol=1e-6)
     flat.save(tmp_path / "flat.keras")
     loaded = keras.models.load_model(tmp_path / "flat.keras")

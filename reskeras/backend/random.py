@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from reskeras.backend.process import name
 
@@ -38,7 +39,10 @@ def draw_each(draw, seeds: Sequence[int]) -> Any:
     """
     if name() == "torch" or len(seeds) == 1:
         return keras.ops.stack([draw(int(seed)) for seed in seeds])
-    pairs = keras.ops.stack([keras.src.random.seed_generator.draw_seed(int(seed)) for seed in seeds])
+    # Two numbers as Keras makes of a seed, whose bits stay where the backend's seeds are signed.
+    dtype = keras.src.backend.random_seed_dtype()
+    pairs = np.stack([np.asarray(seeds, "uint32"), np.zeros(len(seeds), "uint32")], axis=1)
+    pairs = keras.ops.convert_to_tensor(pairs.view(dtype) if dtype == "int32" else pairs.astype(dtype), dtype=dtype)
     if name() == "jax":
         import jax
 
