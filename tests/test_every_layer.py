@@ -291,9 +291,7 @@ def test_it_is_taken_apart_into_layers_of_keras(example, tmp_path):
         return
     flat = portable(model)
     assert all(type(layer).__module__.startswith("keras.") for layer in flat._flatten_layers())
-    assert sum(np.prod(each.shape) for each in flat.trainable_variables) == sum(
-        np.prod(each.shape) for each in model.trainable_variables
-    )
+    assert len(flat.trainable_variables) == example.weights * example.slices
     np.testing.assert_allclose(_array(flat(inputs)), wanted, rtol=1e-5, atol=1e-6)
     flat.save(tmp_path / "flat.keras")
     loaded = keras.models.load_model(tmp_path / "flat.keras")

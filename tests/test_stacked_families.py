@@ -43,7 +43,8 @@ def test_stacked_and_separate_blocks_start_and_learn_alike(name):
             assert stacked == any(isinstance(layer, reskeras.layers.Stack) for layer in model.layers)
             model.compile(keras.optimizers.SGD(0.01), keras_loss(y))
             keras.utils.set_random_seed(1)
-            losses = model.fit(x, y, batch_size=3, epochs=2, shuffle=False, verbose=0).history["loss"]
+            # Two steps: normalisation over three samples makes more of the last digit with each.
+            losses = model.fit(x, y, batch_size=3, shuffle=False, verbose=0).history["loss"]
             predicted = keras.tree.flatten(model.predict(x, verbose=0))
             found[stacked] = losses, predicted, model.count_params()
     np.testing.assert_allclose(found[True][0], found[False][0], rtol=1e-6)

@@ -31,6 +31,7 @@ class Example:
         leaks: whether masked time steps reach others all the same, as through a convolution.
         fused_attention: whether it holds Keras's attention, which JAX computes in float32 even in float64.
         portable: whether `transforms.portable` can write it in Keras's own layers.
+        slices: how many times its weights are in it, as slices that are layers of their own once it is taken apart.
         integer: whether its input is token numbers; for a list of inputs, perhaps a tuple that says it of each.
     """
 
@@ -48,6 +49,7 @@ class Example:
     leaks: bool = False
     fused_attention: bool = False
     portable: bool = True
+    slices: int = 1
     integer: bool | tuple[bool, ...] = False
 
 

@@ -11,7 +11,9 @@ def _dense():
 
 
 EXAMPLES = [
-    Example("Stack", Stack, lambda: {"block": ResidualMLPBlock(), "depth": 3}, (3, 4), (3, 4), weights=6, fixed=4),
+    Example(
+        "Stack", Stack, lambda: {"block": ResidualMLPBlock(), "depth": 3}, (3, 4), (3, 4), weights=6, fixed=4, slices=3
+    ),
     Example(
         "Stack with rates",
         Stack,
@@ -20,6 +22,7 @@ EXAMPLES = [
         (2, 5, 4),
         weights=2,
         fixed=1,
+        slices=2,
         unknown=(1,),
     ),
     Example(
@@ -33,6 +36,7 @@ EXAMPLES = [
         (2, 5, 4),
         (2, 5, 4),
         weights=22,
+        slices=3,
         unknown=(1,),
         fused_attention=True,
     ),
