@@ -11,7 +11,9 @@ _HOMES = {
     "build": "reskeras.builder",
     "build_plan": "reskeras.builder",
     "portable": "reskeras.transforms.portable",
+    "roll": "reskeras.transforms.stacking",
     "save_portable": "reskeras.transforms.portable",
+    "unroll": "reskeras.transforms.stacking",
 }
 _MODULES = ("catalogue", "datasets", "layers", "runs", "telemetry", "transforms", "weights")
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 import numpy as np
 from keras.src.backend import AutocastScope, get_keras_mask, set_keras_mask
 
 from reskeras import backend
-from reskeras.layers.drop_path import DropPath
 from reskeras.layers.slices import build_without_values, slice_starts
+from reskeras.layers.template import Template, set_rate
 from reskeras.layers.whole_weights import refuse_whole_weight_optimizers
+
+CONVOLUTIONS = tuple(
+    getattr(keras.layers, f"{kind}{axes}")
+    for kind, several in (("Conv", "123"), ("DepthwiseConv", "12"), ("SeparableConv", "12"))
+    for axes in (f"{number}D" for number in several)
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ class Stack(keras.Layer):
         self.remat = remat
         self.slice_names = None if names is None else list(names)
         # In a plain attribute Keras would find the block, and count its variables, which have no values, as its own.
-        object.__setattr__(self, "_template", _Template(blocks, isinstance(block, (list, tuple))))
+        object.__setattr__(self, "_template", Template(blocks, isinstance(block, (list, tuple))))
         self.supports_masking = self._template.layer.supports_masking
         self.stacked: list[keras.Variable] = []
 
@@ -120,7 +127,7 @@ class Stack(keras.Layer):
             for block in each.blocks:
                 block.name = next(names)
             if self.drop_path is not None:
-                _set_rate(each.layer, self.drop_path[number])
+                set_rate(each.layer, self.drop_path[number])
             each.build_apart(*self._shapes)
             theirs = {tuple(each.address(variable)): variable for variable in each.layer.variables}
             for variable, value in zip(self._template.layer.variables, values, strict=True):
@@ -157,7 +164,7 @@ class Stack(keras.Layer):
             )
 
         def another():
-            other = _Template(self._template.make(), self._template.several).layer
+            other = Template(self._template.make(), self._template.several).layer
             build_without_values(other, shapes)
             return other
 
@@ -230,11 +237,14 @@ class Stack(keras.Layer):
         return y
 
     def _scan(self, training):
+        parts = self._template.layer._flatten_layers()
+        unroll = backend.unrolls_convolutions() and any(isinstance(each, CONVOLUTIONS) for each in parts)
+        scan = partial(backend.scan, unroll=unroll)
         if not training or not self.remat:
-            return backend.scan
+            return scan
         if self.remat == "sqrt":
-            return backend.scan_in_segments
-        return lambda body, *arguments: backend.scan(backend.recomputed(body), *arguments)
+            return partial(backend.scan_in_segments, unroll=unroll)
+        return lambda body, *arguments: scan(backend.recomputed(body), *arguments)
 
     def compute_mask(self, inputs, previous_mask):
         first = previous_mask[0] if isinstance(previous_mask, (list, tuple)) else previous_mask
@@ -270,107 +280,6 @@ class Stack(keras.Layer):
             keras.saving.deserialize_keras_object(each) for each in (block if isinstance(block, list) else [block])
         ]
         return cls(**{**config, "block": blocks if isinstance(block, list) else blocks[0]})
-
-
-class _Template:
-    """The block whose body is run, whose variables have no values of their own."""
-
-    def __init__(self, blocks: list[keras.Layer], several: bool):
-        self.blocks = blocks
-        self.several = several
-        self.layer = _Chain(blocks) if several else blocks[0]
-        # Now, for what is written about a layer that is built makes Keras build its copy at once, with values.
-        self.configs = [keras.saving.serialize_keras_object(each) for each in blocks]
-        self.make = lambda: [keras.saving.deserialize_keras_object(each) for each in self.configs]
-        self._addresses: dict[int, tuple[str, ...]] | None = None
-
-    def copy(self) -> _Template:
-        return _Template([keras.saving.deserialize_keras_object(each) for each in self.configs], self.several)
-
-    def build_apart(self, x_shape, memory_shape=None) -> None:
-        """Build the layers as layers of their own, whose weights are called by their names alone."""
-        for block in self.blocks:
-            shapes = (x_shape, *_taken(block, memory_shape))
-            block.build(*shapes)
-            x_shape = block.compute_output_shape(*shapes)
-
-    def address(self, variable: keras.Variable) -> list[str]:
-        """Return where in the block a variable is: the layers from the outermost in, then its own name.
-
-        Of a list, each layer's place stands first.
-        """
-        if self._addresses is None:
-            tops = [(str(place), block) for place, block in enumerate(self.blocks, 1)]
-            found = (_addresses(block, (place,) if self.several else ()) for place, block in tops)
-            self._addresses = dict(pair for each in found for pair in each)
-        return [*self._addresses[id(variable)], variable.name]
-
-    def output_dtype(self, x) -> str:
-        """Return the type of what the block computes from x."""
-        x = keras.KerasTensor(x.shape, dtype=keras.backend.standardize_dtype(x.dtype))
-        return self.layer.compute_dtype if self.layer.autocast and "float" in x.dtype else x.dtype
-
-    @contextmanager
-    def dropped_at(self, rate=None):
-        """Make the block's `DropPath` layers drop at another rate than their own."""
-        layers = [] if rate is None else [each for each in self.layer._flatten_layers() if isinstance(each, DropPath)]
-        for each in layers:
-            each.rate_now = rate
-        try:
-            yield
-        finally:
-            for each in layers:
-                each.rate_now = None
-
-
-class _Chain(keras.Layer):
-    """Layers one after another; a memory goes to those that take one."""
-
-    def __init__(self, blocks):
-        super().__init__(name="slice")
-        self.blocks = blocks
-        self.supports_masking = all(each.supports_masking for each in blocks)
-
-    def build(self, x_shape, memory_shape=None):
-        for each in self.blocks:
-            each.build(x_shape, *_taken(each, memory_shape))
-        self.built = True
-
-    def call(self, x, memory=None):
-        for each in self.blocks:
-            x = each(x, *_taken(each, memory))
-        return x
-
-    def compute_output_shape(self, x_shape, memory_shape=None):
-        for each in self.blocks:
-            x_shape = each.compute_output_shape(x_shape, *_taken(each, memory_shape))
-        return x_shape
-
-
-def _taken(layer: keras.Layer, memory) -> tuple:
-    """Return the memory, or its shape, where the layer takes one."""
-    return (memory,) if memory is not None and "memory" in layer._call_signature.parameters else ()
-
-
-def _set_rate(layer: keras.Layer, rate: float) -> None:
-    """Give a layer that is not built, and those inside it, another rate of stochastic depth."""
-    for each in layer._flatten_layers():
-        if isinstance(each, DropPath):
-            each.rate = rate
-        elif getattr(each, "drop_path", 0):
-            # Blocks that make their layers when they are built.
-            each.drop_path = rate
-
-
-def _addresses(layer: keras.Layer, above: tuple[str, ...]):
-    """Yield each variable's identity and the names of the layers that it is in, below the first."""
-    for variable in (*layer._trainable_variables, *layer._non_trainable_variables):
-        yield id(variable), above
-    for number, generator in enumerate(layer._seed_generators, 1):
-        # Not its name, which Keras counts on from one model to the next.
-        yield id(generator.state), (*above, f"seed_generator{number}")
-    for part in layer._layers:
-        yield from _addresses(part, (*above, part.name))
 
 
 def _check_count(name: str, values, count: int) -> None:

@@ -1,0 +1,110 @@
+"""The block that a stack runs again and again: its body, and where in it each weight is."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import keras
+
+from reskeras.layers.drop_path import DropPath
+
+
+class Template:
+    """The block whose body is run, whose variables have no values of their own."""
+
+    def __init__(self, blocks: list[keras.Layer], several: bool):
+        self.blocks = blocks
+        self.several = several
+        self.layer = _Chain(blocks) if several else blocks[0]
+        # Now, for what is written about a layer that is built makes Keras build its copy at once, with values.
+        self.configs = [keras.saving.serialize_keras_object(each) for each in blocks]
+        self.make = lambda: [keras.saving.deserialize_keras_object(each) for each in self.configs]
+        self._addresses: dict[int, tuple[str, ...]] | None = None
+
+    def copy(self) -> Template:
+        return Template([keras.saving.deserialize_keras_object(each) for each in self.configs], self.several)
+
+    def build_apart(self, x_shape, memory_shape=None) -> None:
+        """Build the layers as layers of their own, whose weights are called by their names alone."""
+        for block in self.blocks:
+            shapes = (x_shape, *_taken(block, memory_shape))
+            block.build(*shapes)
+            x_shape = block.compute_output_shape(*shapes)
+
+    def address(self, variable: keras.Variable) -> list[str]:
+        """Return where in the block a variable is: the layers from the outermost in, then its own name.
+
+        Of a list, each layer's place stands first.
+        """
+        if self._addresses is None:
+            tops = [(str(place), block) for place, block in enumerate(self.blocks, 1)]
+            found = (_addresses(block, (place,) if self.several else ()) for place, block in tops)
+            self._addresses = dict(pair for each in found for pair in each)
+        return [*self._addresses[id(variable)], variable.name]
+
+    def output_dtype(self, x) -> str:
+        """Return the type of what the block computes from x."""
+        x = keras.KerasTensor(x.shape, dtype=keras.backend.standardize_dtype(x.dtype))
+        return self.layer.compute_dtype if self.layer.autocast and "float" in x.dtype else x.dtype
+
+    @contextmanager
+    def dropped_at(self, rate=None):
+        """Make the block's `DropPath` layers drop at another rate than their own."""
+        layers = [] if rate is None else [each for each in self.layer._flatten_layers() if isinstance(each, DropPath)]
+        for each in layers:
+            each.rate_now = rate
+        try:
+            yield
+        finally:
+            for each in layers:
+                each.rate_now = None
+
+
+class _Chain(keras.Layer):
+    """Layers one after another; a memory goes to those that take one."""
+
+    def __init__(self, blocks):
+        super().__init__(name="slice")
+        self.blocks = blocks
+        self.supports_masking = all(each.supports_masking for each in blocks)
+
+    def build(self, x_shape, memory_shape=None):
+        for each in self.blocks:
+            each.build(x_shape, *_taken(each, memory_shape))
+        self.built = True
+
+    def call(self, x, memory=None):
+        for each in self.blocks:
+            x = each(x, *_taken(each, memory))
+        return x
+
+    def compute_output_shape(self, x_shape, memory_shape=None):
+        for each in self.blocks:
+            x_shape = each.compute_output_shape(x_shape, *_taken(each, memory_shape))
+        return x_shape
+
+
+def _taken(layer: keras.Layer, memory) -> tuple:
+    """Return the memory, or its shape, where the layer takes one."""
+    return (memory,) if memory is not None and "memory" in layer._call_signature.parameters else ()
+
+
+def set_rate(layer: keras.Layer, rate: float) -> None:
+    """Give a layer that is not built, and those inside it, another rate of stochastic depth."""
+    for each in layer._flatten_layers():
+        if isinstance(each, DropPath):
+            each.rate = rate
+        elif getattr(each, "drop_path", 0):
+            # Blocks that make their layers when they are built.
+            each.drop_path = rate
+
+
+def _addresses(layer: keras.Layer, above: tuple[str, ...]):
+    """Yield each variable's identity and the names of the layers that it is in, below the first."""
+    for variable in (*layer._trainable_variables, *layer._non_trainable_variables):
+        yield id(variable), above
+    for number, generator in enumerate(layer._seed_generators, 1):
+        # Not its name, which Keras counts on from one model to the next.
+        yield id(generator.state), (*above, f"seed_generator{number}")
+    for part in layer._layers:
+        yield from _addresses(part, (*above, part.name))
