@@ -35,18 +35,29 @@ def test_stacked_and_separate_blocks_start_and_learn_alike(name):
     options = {**tiny_options(name, skips(name)[0]), "depth": DEPTHS[name]}
     if name in ("resnet", "vit", "gpt"):
         options["drop_path"] = 0.3
-    found = {}
+    losses, weights = {}, {}
     with precision("float64"):
         for stacked in (True, False):
             keras.utils.set_random_seed(4)
             model = reskeras.build(name, input_shape=input_shape(name), classes=CLASSES, stacked=stacked, **options)
             assert stacked == any(isinstance(layer, reskeras.layers.Stack) for layer in model.layers)
+            start = _by_path(model)
             model.compile(keras.optimizers.SGD(0.01), keras_loss(y))
             keras.utils.set_random_seed(1)
             # Two steps: normalisation over three samples makes more of the last digit with each.
-            losses = model.fit(x, y, batch_size=3, shuffle=False, verbose=0).history["loss"]
-            predicted = keras.tree.flatten(model.predict(x, verbose=0))
-            found[stacked] = losses, predicted, model.count_params()
-    np.testing.assert_allclose(found[True][0], found[False][0], rtol=1e-6)
-    for one, other in zip(found[True][1], found[False][1], strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+            losses[stacked] = model.fit(x, y, batch_size=3, shuffle=False, verbose=0).history["loss"]
+            weights[stacked] = start, _by_path(model)
+    np.testing.assert_allclose(losses[True], losses[False], rtol=1e-6)
+    for found, wanted in zip(weights[True], weights[False], strict=True):
+        assert found.keys() == wanted.keys()
+        for path, value in wanted.items():
+            np.testing.assert_allclose(found[path], value, rtol=1e-4, atol=1e-6, err_msg=path)
+
+
+def _by_path(model):
+    """Return every trained weight by its path, those of a stack slice by slice."""
+    found = {}
+    for variable in model.trainable_variables:
+        value, slices = keras.ops.convert_to_numpy(variable), getattr(variable, "slices", None)
+        found.update(zip(slices.paths, value, strict=True) if slices else {variable.path: value}.items())
+    return {path: np.array(value) for path, value in found.items()}
