@@ -133,9 +133,11 @@ def start(run: Run, warm: WarmWorker | None = None) -> subprocess.Popen:
         OSError: where no process can be made.
     """
     try:
+        # Asked before the lock is held: with the lock, the run counts as live, and this process may be killed.
+        fits = warm is not None and _is_for(warm, run)
         lock = liveness.hold(run.lock_path)
         try:
-            if warm is not None and _is_for(warm, run) and warm.give(run, lock):
+            if fits and warm.give(run, lock):
                 return warm.process
             return _start_process(run, lock)
         finally:

@@ -107,6 +107,8 @@ def test_a_run_outlives_the_program_and_is_found_again(terminal, tmp_path):
     first.press(b"\x13")
     first.until(lambda: any(run.is_live() for run in list_runs(tmp_path)))
     run = list_runs(tmp_path)[0]
+    # Shown once its worker has been started.
+    first.until(lambda: run.name.encode() in first.shown)
     first.process.kill()
     first.process.wait()
     assert run.is_live()
