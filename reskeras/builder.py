@@ -21,7 +21,8 @@ def build(
     input_shape: Shape | None = None,
     classes: int | None = None,
     classifier_activation: str | None = None,
-    stacked: bool = False,
+    stacked: bool = True,
+    remat: bool | str = False,
     **options,
 ) -> keras.Model:
     """Return a new network: `build("resnet", depth=20, input_shape=(32, 32, 3), classes=10)`, or `build("resnet-50")`.
@@ -33,6 +34,8 @@ def build(
         classifier_activation: activation of the output; None gives logits, `"softmax"` probabilities.
         stacked: whether each run of equal blocks is one layer, a `Stack`, which starts as fast at any depth; otherwise
             each block is a layer. Weights, losses and gradients are the same.
+        remat: whether each `Stack` keeps for the backward pass the inputs of its blocks alone, True, or as few as the
+            root of their number, `"sqrt"`, and computes the rest again: memory for a third more arithmetic.
         **options: the architecture's options; the others keep their defaults, or the preset's values.
 
     Returns:
@@ -41,17 +44,22 @@ def build(
     Raises:
         OptionError: for an unknown name, or an option that cannot be used.
         PlanError: where the architecture does not take samples of this shape.
+        ValueError: for `remat` without stacks.
     """
-    return build_plan(plan_network(name, input_shape, classes, **options), classifier_activation, stacked)
+    return build_plan(plan_network(name, input_shape, classes, **options), classifier_activation, stacked, remat)
 
 
-def build_plan(plan: Plan, classifier_activation: str | None = None, stacked: bool = False) -> keras.Model:
+def build_plan(
+    plan: Plan, classifier_activation: str | None = None, stacked: bool = True, remat: bool | str = False
+) -> keras.Model:
     """Return a new network written by a plan; arguments as in `build`.
 
     A plan with further heads gives a dictionary of outputs, `"output"` the main one; a plan with an encoder takes a
     dictionary of inputs, `"source"` the encoder's and `"samples"` its own.
     """
-    network = _Network(stacked)
+    if remat and not stacked:
+        raise ValueError(f"Activations are recomputed in stacks alone. Received: stacked=False and remat={remat!r}")
+    network = _Network(stacked, remat)
     memory = network.memory(plan.encoder) if plan.encoder else None
     features = network.features(plan, "samples", "", memory)
     shape = plan.shapes()[-2][1]
@@ -81,13 +89,14 @@ def _layers(group: tuple[Block, ...], shape: Shape, names: list[str]) -> list[ke
     return layers
 
 
-def _stack(layers: list[keras.Layer], blocks: tuple[Block, ...], names: list[str]) -> Stack:
+def _stack(layers: list[keras.Layer], blocks: tuple[Block, ...], names: list[str], remat: bool | str) -> Stack:
     """Return the stack of blocks that are, in turn, like these layers."""
     rates = [drop_rate(block) for block in blocks[:: len(layers)]]
     return Stack(
         layers if len(layers) > 1 else layers[0],
         len(blocks) // len(layers),
         drop_path=rates if len(set(rates)) > 1 else None,
+        remat=remat,
         names=names,
         name=f"{names[0]}_to_{names[-1]}",
     )
@@ -96,8 +105,8 @@ def _stack(layers: list[keras.Layer], blocks: tuple[Block, ...], names: list[str
 class _Network:
     """A model while it is built: its inputs so far, and the table of words that several of its parts use."""
 
-    def __init__(self, stacked: bool):
-        self.stacked = stacked
+    def __init__(self, stacked: bool, remat: bool | str):
+        self.stacked, self.remat = stacked, remat
         self.inputs: dict[str, keras.KerasTensor] = {}
         self.table: keras.Layer | None = None
 
@@ -122,7 +131,7 @@ class _Network:
             group, inside = blocks[first : first + period], chain_shape(blocks[first : first + period], shape)
             layers = _layers(group, shape, names[first:])
             if self.stacked and len(blocks) - first > period and inside == shape:
-                stack = _stack(layers, blocks[first:], names[first:])
+                stack = _stack(layers, blocks[first:], names[first:], self.remat)
                 # Random numbers are drawn in the order in which layers of their own draw them.
                 stack.start_slices_as(partial(_layers, group, shape, names[first:]))
                 return (stack(x, memory) if _reads_memory(group) else stack(x)), shape

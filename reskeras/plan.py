@@ -65,14 +65,6 @@ class Skip:
             "scaled": f"{'' if self.carry == 1 else f'{self.carry:.3g} '}{x} + {factor} f",
         }[self.kind]
 
-    def chain_length(self) -> int:
-        """Return how many of Keras's own layers joining adds to the chain that x goes through."""
-        return {"none": 0, "scaled": 1 + (self.carry != 1)}.get(self.kind, 1 if self.coupled else 2)
-
-    def factor_length(self) -> int:
-        """Return how many of Keras's own layers multiply f by a trained factor before it is joined."""
-        return 4 if self.kind == "scaled" and self.trained else 0
-
     def cost(self, carried: Shape, joined: Shape) -> Cost:
         """Return what joining costs, without the path: `carried` is the shape of what the path gives."""
         written = Cost(activations=0 if self.kind == "none" else prod(joined))
@@ -130,18 +122,6 @@ class Block:
         elif self.skip.kind != "none" and inner != carried:
             raise PlanError(f"A skip of kind {self.skip.kind!r} joins {carried} and {inner}: the shapes must agree.")
         return inner
-
-    def chain_length(self, reached: int) -> int:
-        """Return how deep Keras's recursion is at the block's output where it is `reached` deep at its input.
-
-        Keras goes through the first of two joined tensors before the second, and the skip comes first: the branch is
-        met when what lies before the block has been walked.
-        """
-        shared = reached + _chain_length(self.before)
-        if self.skip.kind == "none":
-            return shared + _chain_length(self.branch) + _chain_length(self.after)
-        longest = max(shared + _chain_length(self.skip.path), _chain_length(self.branch) + self.skip.factor_length())
-        return longest + self.skip.chain_length() + _chain_length(self.after)
 
     def cost(self, shape: Shape) -> Cost:
         """Return what the block costs on samples of `shape`."""
@@ -253,17 +233,6 @@ class Plan:
             total += chain_cost(steps, shapes[-2][1])
         return total + self.encoder.cost() if self.encoder else total
 
-    def chain_length(self) -> int:
-        """Return how deep Keras's recursion is over the network in its own layers, which Python limits.
-
-        A file that loads without this package holds the network so.
-        """
-        reached = 1 + _chain_length(self.stem)
-        for _, block in self.blocks():
-            reached = block.chain_length(reached)
-        heads = (self.head, *(head.steps for head in self.further_heads))
-        return reached + max(map(_chain_length, heads)) + (self.encoder.chain_length() if self.encoder else 0)
-
     def parameters(self) -> int:
         """Return how many numbers the network trains."""
         return self.cost().parameters
@@ -292,10 +261,6 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain lists and dictionaries."""
         return _plain(self)
-
-
-def _chain_length(steps: tuple[Step, ...]) -> int:
-    return sum(step.chain_length() for step in steps)
 
 
 def _shape_text(shape: Shape) -> str:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from reskeras import catalogue, datasets
-from reskeras.architectures import Architecture, ArchitectureOptions
+from reskeras.architectures import Architecture
 from reskeras.installed import BackendMissing, resolve_backend
 from reskeras.options import OptionError, check
 from reskeras.plan import Plan
 from reskeras.runs.settings import RunSettings, TrainingOptions
 from reskeras.steps import PlanError
-
-LONGEST_CHAIN = 930
-"""Layers that may follow one another in the file of a trained network: Keras goes through them by recursion, and
-Python's own limit of 1,000 calls leaves room for these and for who calls Keras."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +78,6 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
             # A patch that does not fit the image is the patch's fault; any other misfit is the data's.
             key = "patch" if str(error).startswith("patch") else "data"
             problems.setdefault(key, str(error))
-    if plan and not problems and (problem := _too_deep(entry, chosen, plan)):
-        problems["depth"] = problem
     if problems:
         raise OptionError(problems)
     settings = RunSettings(
@@ -95,20 +88,3 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
         classes=shape.classes,
     )
     return Request(settings, plan)
-
-
-def _too_deep(entry: Architecture, options: ArchitectureOptions, plan: Plan) -> str | None:
-    """Return the sentence for a network whose file no Keras could load, or None."""
-
-    def chain(depth: int) -> int:
-        return entry.plan(options.model_copy(update={"depth": depth}), plan.input_shape, plan.classes).chain_length()
-
-    if plan.chain_length() <= LONGEST_CHAIN:
-        return None
-    depths = options.depths()
-    fitting = depths[: bisect_right(depths, LONGEST_CHAIN, key=chain)]
-    return (
-        f"A {entry.name} of depth {options.depth} cannot be trained: the file of the trained network would chain "
-        f"{plan.chain_length():,} of Keras's layers, and Python's recursion limit leaves room for {LONGEST_CHAIN:,}."
-        + (f" Did you mean {fitting[-1]}?" if fitting else "")
-    )

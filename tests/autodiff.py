@@ -86,7 +86,26 @@ def _torch(model, x, y):
 
 
 def _by_path(model, found):
-    return {variable.path: each for variable, each in zip(model.trainable_variables, found, strict=True)}
+    return by_path(model.trainable_variables, found)
+
+
+def by_path(variables, values) -> dict[str, np.ndarray]:
+    """Return the value of each variable by its path, those of a stack slice by slice."""
+    found = {}
+    for variable, value in zip(variables, values, strict=True):
+        each = value if is_stacked(variable) else [value]
+        found.update(zip(paths([variable]), each, strict=True))
+    return found
+
+
+def paths(variables) -> list[str]:
+    """Return the path of each variable, of a stack's those of all slices."""
+    return [path for each in variables for path in (each.slices.paths if is_stacked(each) else (each.path,))]
+
+
+def is_stacked(variable) -> bool:
+    """Return whether a variable holds the weights of all slices of a stack."""
+    return getattr(variable, "slices", None) is not None
 
 
 @contextmanager

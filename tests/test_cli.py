@@ -154,7 +154,7 @@ def test_data_that_does_not_fit_is_refused(name, tmp_path):
 BAD_COMMANDS = {
     "train plane": r"no architecture 'plane' \(architectures: resnet, plain, .*\)\. Did you mean plain\?",
     "train resnet --depth 57": r"ResNet has no depth 57 \(it has 6n\+2 .*50, 56, 62, .*\)\. Did you mean 56\?",
-    "train plain --depth 0": r"depth cannot be 0 \(allowed: 1 to 300\)\. Did you mean 1\?",
+    "train plain --depth 0": r"depth cannot be 0 \(allowed: 1 to 1000\)\. Did you mean 1\?",
     "train plain --width wide": r"width must be a whole number \(allowed: 1 to 4096\); received 'wide'",
     "train plain --activation reluu": r"'reluu' \(choices: tanh, relu, .*\)\. Did you mean relu\?",
     "train plain --optimizer adan --epochs 0": r"epochs cannot be 0 .* optimizer .* 'adan' .* Did you mean adam",

@@ -48,7 +48,7 @@ def test_a_nested_model_is_the_flat_one(name, tmp_path):
 
 
 def test_a_nested_model_keeps_what_is_frozen():
-    model = reskeras.build("resnet", input_shape=(8, 8, 1), classes=3, depth=14, width=2)
+    model = reskeras.build("resnet", input_shape=(8, 8, 1), classes=3, depth=14, width=2, stacked=False)
     model.get_layer("stage1_block2").trainable = False
     model.get_layer("stage3_block2").trainable = False
     flat, nested = portable(model), portable(model, SHORT)

@@ -65,8 +65,3 @@ def test_a_highway_layer_costs_about_what_its_plain_twin_costs():
     """5,100 against 5,112 weights a layer, "about 5000" in the paper."""
     for name, weights in (("highway", 5_100), ("plain", 5_112)):
         assert plan(f"{name}-20").parameters() - plan(f"{name}-10").parameters() == 10 * weights
-
-
-def test_a_deep_chain_without_skips_is_refused_with_the_deepest():
-    with pytest.raises(ValueError, match=r"has no depth 900 .* from 2 to 300.*Did you mean 300\?"):
-        plan("highway-900", skip="none")

@@ -101,6 +101,12 @@ def test_samples_that_the_family_does_not_take_are_the_fault_of_the_data(tmp_pat
         assert found == {"data": f"{entry.name} takes {kinds} samples; received samples of shape (7,) (vector)."}
 
 
+def test_recomputation_needs_stacks():
+    assert problems("plain", training={"remat": "yes", "stacked": False})["remat"].endswith(
+        "Did you mean remat=no, or stacked=True?"
+    )
+
+
 def test_a_patch_that_does_not_fit_is_the_fault_of_the_patch():
     found = problems("transformer", {"patch": 3}, {"data": "digits"})
     assert list(found) == ["patch"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from autodiff import keras_loss, precision
+from autodiff import by_path, keras_loss, precision
 from networks import CLASSES, input_shape, samples, skips, tiny_options
 
 import reskeras
@@ -54,10 +54,30 @@ def test_stacked_and_separate_blocks_start_and_learn_alike(name):
             np.testing.assert_allclose(found[path], value, rtol=1e-4, atol=1e-6, err_msg=path)
 
 
+@pytest.mark.parametrize("remat", [True, "sqrt"])
+def test_recomputed_activations_change_no_number(remat):
+    x, y = samples("resnet")
+    trained = []
+    with precision("float64"):
+        for each in (False, remat):
+            keras.utils.set_random_seed(4)
+            options = {"depth": 26, "width": 2, "drop_path": 0.3, "remat": each}
+            model = reskeras.build("resnet", input_shape=input_shape("resnet"), classes=CLASSES, **options)
+            stacks = [layer for layer in model.layers if isinstance(layer, reskeras.layers.Stack)]
+            assert [stack.remat for stack in stacks] == [each] * 3
+            model.compile(keras.optimizers.SGD(0.01), keras_loss(y))
+            model.fit(x, y, batch_size=3, shuffle=False, verbose=0)
+            trained.append(model.get_weights())
+    for found, wanted in zip(*trained, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-10)
+
+
+def test_separate_blocks_are_not_recomputed():
+    with pytest.raises(ValueError, match="recomputed in stacks alone"):
+        reskeras.build("resnet", input_shape=(8, 8, 1), classes=2, stacked=False, remat=True)
+
+
 def _by_path(model):
-    """Return every trained weight by its path, those of a stack slice by slice."""
-    found = {}
-    for variable in model.trainable_variables:
-        value, slices = keras.ops.convert_to_numpy(variable), getattr(variable, "slices", None)
-        found.update(zip(slices.paths, value, strict=True) if slices else {variable.path: value}.items())
-    return {path: np.array(value) for path, value in found.items()}
+    """Return a copy of every trained weight by its path, those of a stack slice by slice."""
+    variables = model.trainable_variables
+    return by_path(variables, [np.array(keras.ops.convert_to_numpy(each)) for each in variables])

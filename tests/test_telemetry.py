@@ -207,7 +207,7 @@ def test_not_a_number_stays_in_its_own_row(tmp_path):
 
 
 def test_frozen_layers_have_no_row(tmp_path):
-    model = reskeras.build("plain", input_shape=(6,), classes=CLASSES, depth=3, width=6)
+    model = reskeras.build("plain", input_shape=(6,), classes=CLASSES, depth=3, width=6, stacked=False)
     model.get_layer("stage1_block2").trainable = False
     x, y = np.ones((4, 6), "float32"), np.zeros(4, "int32")
     run = _watched_fit(model, keras.optimizers.SGD(0.1), x, y, tmp_path / "run", batch_size=4)

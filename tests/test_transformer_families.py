@@ -7,6 +7,7 @@ import math
 import keras
 import numpy as np
 import pytest
+from autodiff import by_path
 from networks import CLASSES, input_shape, predict, samples
 from weights import randomise
 
@@ -73,15 +74,15 @@ def test_middle_sizes_of_the_presets_are_built_as_they_are_counted(preset, optio
     assert trained_numbers(reskeras.build(preset, **options)) == plan(preset, **options).parameters()
 
 
-def by_path(model: keras.Model) -> dict[str, np.ndarray]:
-    return {variable.path: keras.ops.convert_to_numpy(variable) for variable in model.weights}
+def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
+    return by_path(model.weights, map(keras.ops.convert_to_numpy, model.weights))
 
 
 def test_the_translator_is_that_of_torch():
     """Encoder and decoder of PyTorch, post-norm, with our weights and attention without biases."""
     torch = pytest.importorskip("torch")
     model, (x, _) = built("translator", depth=2), samples("translator", padded=True)
-    weights = {path: torch.from_numpy(value.copy()) for path, value in by_path(model).items()}
+    weights = {path: torch.from_numpy(value.copy()) for path, value in weights_of(model).items()}
     settings = {"d_model": 8, "nhead": 2, "dim_feedforward": 32, "dropout": 0.0, "batch_first": True}
     table = weights["encoder_stem_embedding1/table/embeddings"]
     positions = torch.from_numpy(sinusoids(7, 8))
@@ -155,7 +156,7 @@ def normalised(x, weights, address, epsilon):
 def test_the_vit_is_that_of_its_equations():
     """Equations 1 to 4 of Dosovitskiy et al. 2020 in numpy, with PyTorch's conventions nowhere."""
     model, (x, _) = built("vit"), samples("vit")
-    w = by_path(model)
+    w = weights_of(model)
     patches = x.reshape(6, 4, 2, 4, 2, 1).transpose(0, 1, 3, 2, 4, 5).reshape(6, 16, 4)
     tokens = patches @ w["stem_conv1/kernel"].reshape(4, 8) + w["stem_conv1/bias"]
     first = np.broadcast_to(

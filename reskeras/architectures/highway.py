@@ -14,12 +14,7 @@ class HighwayOptions(ArchitectureOptions):
     """Options of a highway network; its depth counts hidden layers, the first of them plain."""
 
     title: ClassVar[str] = "A highway network"
-    depth: int = Field(
-        10,
-        ge=2,
-        le=900,
-        description="Hidden layers: one plain layer, then depth - 1 highway layers; without skips 300 at most.",
-    )
+    depth: int = Field(10, ge=2, le=1000, description="Hidden layers: one plain layer, then depth - 1 highway layers.")
     width: int = Field(50, ge=1, le=4096, description="Units of each layer (the paper: 50, against 71 plain).")
     skip: Literal["gate", "add", "none"] = Field(
         "gate", description="How a layer rejoins the stream: t f + (1 - t) x, x + f, or f."
@@ -30,8 +25,7 @@ class HighwayOptions(ArchitectureOptions):
     activation: Literal["relu", "tanh", "gelu"] = Field("relu", description="Activation of each layer.")
 
     def depths(self):
-        # Keras walks a network by recursion, along the skips where there are any: a deeper chain would not load.
-        return range(2, 301 if self.skip == "none" else 901)
+        return range(2, 1001)
 
 
 def plan(options: HighwayOptions, input_shape, classes) -> Plan:

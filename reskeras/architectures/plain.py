@@ -13,7 +13,7 @@ class PlainOptions(ArchitectureOptions):
     """Options of a plain network; its depth counts the hidden layers."""
 
     title: ClassVar[str] = "A plain network"
-    depth: int = Field(10, ge=1, le=300, description="Hidden layers.")
+    depth: int = Field(10, ge=1, le=1000, description="Hidden layers.")
     width: int = Field(64, ge=1, le=4096, description="Units or channels of each hidden layer.")
     branch: Literal["dense", "convolution"] = Field(
         "dense", description="What a layer computes: Keras's Dense, or 3x3 convolution."
@@ -27,7 +27,7 @@ class PlainOptions(ArchitectureOptions):
     skip: Literal["none"] = Field("none", description="How a layer rejoins the stream; a plain network has no skip.")
 
     def depths(self):
-        return range(1, 301)
+        return range(1, 1001)
 
 
 def plan(options: PlainOptions, input_shape, classes) -> Plan:

@@ -9,15 +9,12 @@ from reskeras.blocks.mlp import ResidualMLP
 from reskeras.plan import Plan, Stage
 from reskeras.steps import Dense, Flatten
 
-DEEPEST = 150
-"""Keras walks a network by recursion, and a block without a skip is a chain of six layers."""
-
 
 class ResidualMLPOptions(ArchitectureOptions):
     """Options of a residual MLP; its depth counts blocks of two dense layers."""
 
     title: ClassVar[str] = "A residual MLP"
-    depth: int = Field(8, ge=1, le=DEEPEST, description="Blocks of two dense layers.")
+    depth: int = Field(8, ge=1, le=10_000, description="Blocks of two dense layers.")
     width: int = Field(64, ge=1, le=4096, description="Units of each dense layer.")
     skip: Literal["add", "none", "scaled", "gate"] = Field(
         "add", description="How a block rejoins the stream: x + f, f, x + a f with a from 0, or a highway gate."
@@ -32,7 +29,7 @@ class ResidualMLPOptions(ArchitectureOptions):
     silent_start: bool = Field(False, description="Start each branch at zero, so that each block starts by carrying x.")
 
     def depths(self):
-        return range(1, DEEPEST + 1)
+        return range(1, 10_001)
 
 
 def plan(options: ResidualMLPOptions, input_shape, classes) -> Plan:

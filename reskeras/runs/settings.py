@@ -40,6 +40,23 @@ class TrainingOptions(Options):
     precision: Literal["float32", "mixed_bfloat16"] = Field(
         "float32", description="Number format of the computation; mixed_bfloat16 is faster on recent GPUs."
     )
+    stacked: bool = Field(
+        True, description="Run equal blocks as one layer, which starts as fast at any depth; the numbers are the same."
+    )
+    remat: Literal["no", "yes", "sqrt"] = Field(
+        "no",
+        description="Keep only the inputs of stacked blocks for the backward pass (sqrt: only some) and compute "
+        "the rest again: less memory, a third more arithmetic.",
+    )
+
+    def problems(self):
+        problems = super().problems()
+        if self.remat != "no" and not self.stacked:
+            problems["remat"] = (
+                f"remat={self.remat} recomputes inside of stacks alone; received stacked=False. "
+                "Did you mean remat=no, or stacked=True?"
+            )
+        return problems
 
     def rate(self) -> float:
         """Return the learning rate in force."""

@@ -125,8 +125,5 @@ class PadChannels(Step):
     def output_shape(self, shape):
         return (*(_after_stride(size, self.stride) for size in shape[:-1]), self.filters)
 
-    def chain_length(self):
-        return 1 + (self.stride > 1)
-
     def text(self):
         return f"pad to {self.filters}" + (f" /{self.stride}" if self.stride > 1 else "")

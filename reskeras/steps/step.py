@@ -61,10 +61,6 @@ class Step:
         """Return how many numbers this step writes for one sample of `shape`, which training keeps for the gradient."""
         return prod(self.output_shape(shape))
 
-    def chain_length(self) -> int:
-        """Return how many of Keras's own layers this step chains; Keras walks a chain by recursion."""
-        return 1
-
     def text(self) -> str:
         """Return the step as people write it."""
         return self.word

@@ -184,10 +184,6 @@ class Attention(Step):
         keys = self.key_width * self.heads or width
         return time * (3 * width + 2 * keys) + 2 * self.heads * time**2
 
-    def chain_length(self):
-        # A sequence with a mask is copied first.
-        return 2
-
     def text(self):
         return f"{'causal ' if self.causal else ''}attention {self.heads} heads"
 
@@ -222,10 +218,6 @@ class CrossAttention(Step):
         time, width = shape
         keys = self.key_width * self.heads or width
         return time * (2 * width + keys) + self.memory * (width + keys) + 2 * self.heads * time * self.memory
-
-    def chain_length(self):
-        # A sequence with a mask is copied first.
-        return 2
 
     def text(self):
         return f"attention {self.heads} heads to the encoder"

@@ -21,6 +21,8 @@ from reskeras.transforms.portable import save_portable
 
 EVALUATION_BATCH = 512
 
+REMAT = {"no": False, "yes": True, "sqrt": "sqrt"}
+
 
 def plan_of(settings: RunSettings, data: datasets.Dataset) -> Plan:
     """Return the network that settings ask for, with the data's own mean and variance taken out at the front.
@@ -71,7 +73,7 @@ class Session:
         keras.config.set_dtype_policy(training.precision)
         data = datasets.load(training.data)
         plan = plan_of(settings, data)
-        model = builder.build_plan(plan)
+        model = builder.build_plan(plan, stacked=training.stacked, remat=REMAT[training.remat])
         self._events.write("built", parameters=plan.parameters(), weights=len(model.trainable_variables))
         self._fit(model, data, training)
         self._test(model, data)

@@ -43,7 +43,11 @@ def densenet_from_keras(source: keras.Model) -> keras.Model:
             f"{'a' if 'predictions' in theirs else 'no'} classifier."
         )
     network = build(
-        "imagenet_densenet", depth=depth, input_shape=source.input_shape[1:], classes=source.output_shape[-1]
+        "imagenet_densenet",
+        depth=depth,
+        input_shape=source.input_shape[1:],
+        classes=source.output_shape[-1],
+        stacked=False,
     )
     for layer in network.layers:
         parts = [part for part in layer._flatten_layers() if part.weights and not list(part._flatten_layers(False))]

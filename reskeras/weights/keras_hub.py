@@ -99,6 +99,7 @@ def _build_like(family: str, backbone: keras.Model, tokens: int | None, **option
         heads=backbone.num_heads,
         feed_forward=multiple,
         positions=backbone.max_sequence_length,
+        stacked=False,
         **options,
     )
 

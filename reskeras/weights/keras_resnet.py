@@ -45,6 +45,7 @@ def resnet_from_keras(source: keras.Model) -> keras.Model:
         depth=BOTTLENECKS[counts],
         input_shape=source.input_shape[1:],
         classes=source.output_shape[-1],
+        stacked=False,
     )
     for layer in network.layers:
         for part in layer._flatten_layers():
