@@ -107,6 +107,39 @@ def test_a_run_given_while_a_worker_still_imports_has_the_same_dropout_and_preci
     check_same_numbers(cold, warm)
 
 
+def test_a_prepared_run_has_the_numbers_of_one_that_is_not(prepare, workers, backend):
+    options = {"depth": 2, "width": 8, "heads": 2, "dropout": 0.3, "drop_path": 0.3}
+    cold, warm, other = (prepare("transformer", options, steps=8, batch_size=256, seed=seed) for seed in (3, 3, 4))
+    worker = workers(backend)
+    for run in (other, cold, warm):
+        worker.prepare(run.settings)
+    assert worker.is_preparing()
+    wait_for(lambda: not worker.is_preparing(), "the end of the preparation")
+    assert launch.start(warm, worker) is worker.process
+    assert launch.start(cold).wait(DEADLINE) == worker.process.wait(DEADLINE) == 0
+    check_same_numbers(cold, warm)
+
+
+def test_what_was_prepared_is_thrown_away_for_another_run(prepare, workers, backend):
+    cold, warm = (prepare(steps=4) for _ in range(2))
+    worker = workers(backend)
+    worker.prepare(prepare("highway", {"depth": 3, "width": 8}).settings)
+    wait_for(lambda: not worker.is_preparing(), "the end of the preparation")
+    assert launch.start(warm, worker) is worker.process
+    assert launch.start(cold).wait(DEADLINE) == worker.process.wait(DEADLINE) == 0
+    check_same_numbers(cold, warm)
+
+
+def test_what_cannot_be_prepared_is_no_hindrance(prepare, workers, backend, tmp_path):
+    run = prepare(steps=1)
+    worker = workers(backend)
+    for wrong in ({"architecture": "absent"}, {"options": {**run.settings.options, "width": 4096, "depth": 1000}}):
+        worker.prepare(run.settings.model_copy(update=wrong))
+        wait_for(lambda: not worker.is_preparing(), "the end of the preparation")
+    assert launch.start(run, worker) is worker.process
+    assert worker.process.wait(DEADLINE) == 0, run.log_path.read_text()
+
+
 PARENT = """
 import sys, time
 from reskeras.runs import find, launch

@@ -18,8 +18,9 @@ from textual.app import App
 from textual.binding import Binding
 from textual.worker import Worker, get_current_worker
 
+from reskeras.installed import resolve_backend
 from reskeras.request import Request
-from reskeras.runs import RUNS_FOLDER, Run, RunError, control, create, find, launch, list_runs
+from reskeras.runs import RUNS_FOLDER, Run, RunError, RunSettings, control, create, find, launch, list_runs
 
 from .follow import RunReader
 from .messages import LiveRunFound, RunRead, RunsListed, RunStarted, StartFailed
@@ -200,10 +201,10 @@ class ReskerasApp(App[None]):
         self.post_message(RunStarted(run))
 
     @work(thread=True, group="warm", exit_on_error=False)
-    def prepare_worker(self, backend: str) -> None:
-        """Have a worker of a backend import what it needs before a run is started."""
+    def prepare_worker(self, settings: RunSettings) -> None:
+        """Have a worker import what a run of these settings needs, and compile its step, before it is started."""
         if self._warming is not None:
-            self._warming.prepare(backend)
+            self._warming.prepare(resolve_backend(settings.training.backend), settings)
 
     def on_run_started(self, message: RunStarted) -> None:
         self.show_run(message.run)

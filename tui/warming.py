@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 from reskeras.runs.launch import WarmWorker
+from reskeras.runs.settings import RunSettings
 
 LEAST_MEMORY = 2 * 2**30
 """Bytes that must be available: an idle worker takes up to 0.7 GB, which others may need more."""
@@ -19,14 +20,18 @@ class Warming:
         self._worker: WarmWorker | None = None
         self._closed = False
 
-    def prepare(self, backend: str) -> None:
-        """Have a worker of a backend in the place of any other, unless memory is short."""
+    def prepare(self, backend: str, settings: RunSettings) -> None:
+        """Have a worker of a backend in the place of any other, ready for a run of these settings, unless memory is
+        short."""
         with self._mutex:
-            if self._closed or (self._worker is not None and self._worker.fits(backend)):
+            if self._closed:
                 return
-            self._end()
-            if (available := available_memory()) is None or available >= LEAST_MEMORY:
-                self._worker = WarmWorker(backend)
+            if self._worker is None or not self._worker.fits(backend):
+                self._end()
+                if (available := available_memory()) is None or available >= LEAST_MEMORY:
+                    self._worker = WarmWorker(backend)
+            if self._worker is not None:
+                self._worker.prepare(settings)
 
     def take(self) -> WarmWorker | None:
         """Return the worker, if there is one; from then on it is the caller's."""

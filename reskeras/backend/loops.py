@@ -9,6 +9,8 @@ import keras
 
 from reskeras.backend.process import name
 
+SHORT = 4
+
 
 def unrolls_convolutions() -> bool:
     """Return whether convolutions are slow inside of a loop: there JAX computes them without a CPU's fast kernels.
@@ -50,7 +52,7 @@ def scan(body, carry: Any, slices: list[Any], depth: int, constants: tuple = (),
     if name() == "tensorflow":
         import tensorflow as tf
 
-        if not tf.executing_eagerly() and not unroll:
+        if not tf.executing_eagerly() and not unroll and depth > SHORT:
             return _loop_in_graph(body, carry, slices, depth, constants)
         rows = zip(*(tf.unstack(each, depth) for each in slices), strict=True)
     else:

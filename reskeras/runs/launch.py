@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -12,13 +13,15 @@ import threading
 from reskeras.installed import BackendMissing, resolve_backend
 from reskeras.runs import liveness
 from reskeras.runs.folder import Run, RunError
+from reskeras.runs.settings import RunSettings
 
 SHARING_CORES = {"OMP_WAIT_POLICY": "PASSIVE"}
 """OpenMP's threads (PyTorch's on a CPU) wait for one another by spinning: where a second run or the terminal UI
 wants the same cores, every small operation then waits for a thread that is not even scheduled."""
 
-READY, TAKEN = b"r", b"t"
-"""What a warm worker says: that it has imported everything, and that it holds the run it was given."""
+READY, PREPARED, TAKEN = b"r", b"p", b"t"
+"""What a warm worker says: that it has imported everything, that it has prepared what it was to prepare, and that it
+holds the run it was given."""
 
 
 def environment() -> dict[str, str]:
@@ -46,6 +49,8 @@ class WarmWorker:
         self._mutex = threading.Lock()
         self._ended = False
         self._given: tuple[Run, int] | None = None
+        self._preparing = False
+        self._wanted: RunSettings | None = None
         self._channel, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
@@ -63,6 +68,26 @@ class WarmWorker:
         """Return whether it lives and has no run; it may still be importing."""
         return not self._ended and self._given is None
 
+    def prepare(self, settings: RunSettings) -> None:
+        """Have it build the network of a run that is likely, and compile its step, while it has nothing else to do.
+
+        Of several asked for while it imports or is at another, it prepares the last. A run that it is given meanwhile
+        waits until it has done so: what takes long is not prepared.
+        """
+        with self._mutex:
+            self._wanted = settings
+            self._send_wanted()
+
+    def is_preparing(self) -> bool:
+        """Return whether it is to prepare something that it has not prepared yet."""
+        return self.is_idle() and (self._preparing or self._wanted is not None)
+
+    def _send_wanted(self) -> None:
+        if self.ready.is_set() and self.is_idle() and not self._preparing and self._wanted is not None:
+            message, self._wanted, self._preparing = _line(prepare=self._wanted.model_dump(mode="json")), None, True
+            with contextlib.suppress(OSError):
+                self._channel.sendall(message)
+
     def fits(self, backend: str) -> bool:
         """Return whether a worker of this backend, started now, would be the same as this one."""
         return self.is_idle() and self.backend == backend and self._born_in == (environment(), os.getcwd())
@@ -78,7 +103,7 @@ class WarmWorker:
             # Kept until it says that it holds the lock, so that no moment comes at which the run looks dead.
             self._given = run, os.dup(lock)
             try:
-                socket.send_fds(self._channel, [json.dumps(str(run.folder)).encode() + b"\n"], [lock, log.fileno()])
+                socket.send_fds(self._channel, [_line(run=str(run.folder))], [lock, log.fileno()])
             except OSError:
                 os.close(self._given[1])
                 self._given = None
@@ -96,8 +121,11 @@ class WarmWorker:
         taken = False
         with self._channel:
             while word := self._hear():
-                self.ready.set()
                 taken = word == TAKEN
+                with self._mutex:
+                    self.ready.set()
+                    self._preparing &= word != PREPARED
+                    self._send_wanted()
             with self._mutex:
                 self._ended = True
         if self._given is not None:
@@ -115,6 +143,10 @@ class WarmWorker:
         except OSError:
             # A process that dies with something unread resets the connection instead of ending it.
             return b""
+
+
+def _line(**message) -> bytes:
+    return json.dumps(message).encode() + b"\n"
 
 
 def start(run: Run, warm: WarmWorker | None = None) -> subprocess.Popen:

@@ -39,7 +39,7 @@ class GradientMonitor(keras.callbacks.Callback):
     def set_model(self, model):
         super().set_model(model)
         # Here, for the step is compiled before training begins; and what was compiled without the ring is of no use.
-        if self._writer is None:
+        if self._writer is None and not ring.is_attached(model.optimizer):
             ring.attach(model.optimizer)
             model.train_function = None
 

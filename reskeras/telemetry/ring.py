@@ -92,12 +92,17 @@ def rows_of(variable: keras.Variable) -> int:
     return 1 if slices is None else len(slices.paths)
 
 
+def is_attached(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Return whether an optimizer records gradient norms."""
+    return isinstance(optimizer, _GradientRing)
+
+
 def attach(optimizer: keras.optimizers.Optimizer) -> None:
     """Make an optimizer record gradient norms, built or not; one that records already is left as it is.
 
     The optimizer keeps its name and everything it computes.
     """
-    if isinstance(optimizer, _GradientRing):
+    if is_attached(optimizer):
         return
     # The instance's own type is extended: on PyTorch it is not the class that the user named but a faster one.
     base = type(optimizer)
@@ -108,7 +113,7 @@ def attach(optimizer: keras.optimizers.Optimizer) -> None:
 
 def detach(optimizer: keras.optimizers.Optimizer) -> None:
     """Undo `attach`: the optimizer is of its own type again and holds no ring."""
-    if not isinstance(optimizer, _GradientRing):
+    if not is_attached(optimizer):
         return
     if optimizer.built:
         optimizer._untrack_variable(optimizer._recording.ring)

@@ -1,4 +1,4 @@
-"""A worker before its run: imports Keras and a backend, then waits until it is given a run or nobody can give one."""
+"""A worker before its run: imports Keras and a backend, prepares the run that is likely, and waits to be given one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 from reskeras.runs.folder import Run
-from reskeras.runs.launch import READY, TAKEN
+from reskeras.runs.launch import PREPARED, READY, TAKEN
+from reskeras.runs.settings import RunSettings
 from reskeras.training import worker
 
 
@@ -27,33 +28,60 @@ def main(arguments: list[str] | None = None) -> int:
         channel.set_inheritable(False)
         worker.load(chosen.backend)
         _say(channel, READY)
-        given = _receive(channel)
-        if given is None:
+        inbox, prepared = _Inbox(channel), None
+        while "prepare" in (message := inbox.next()):
+            prepared = _prepared(message["prepare"])
+            _say(channel, PREPARED)
+        if not message:
             return 0
-        run, log = given
+        _lock, log = inbox.descriptors
         for descriptor in (1, 2):
             os.dup2(log, descriptor)
         os.close(log)
         _say(channel, TAKEN)
-    return worker.work(run)
+    return worker.work(Run(Path(message["run"])), prepared)
 
 
-def _receive(channel: socket.socket) -> tuple[Run, int] | None:
-    """Wait for a run and the descriptors of its lock and its log; None where the other end closes.
+def _prepared(settings: dict):
+    """Return what a run of some settings trains, with its step compiled; None where that is too much or fails."""
+    from reskeras.training.preparation import is_quick, prepare, rehearse
 
-    The lock's descriptor stays open for the life of the process: as long as it lives, the run is alive.
-    """
-    message, descriptors = b"", []
-    while not message.endswith(b"\n"):
-        part, arrived, _, _ = socket.recv_fds(channel, 65536, 2)
-        if not part:
+    try:
+        settings = RunSettings(**settings)
+        if not is_quick(settings):
             return None
-        message += part
-        descriptors += arrived
-    for descriptor in descriptors:
-        os.set_inheritable(descriptor, False)
-    _lock, log = descriptors
-    return Run(Path(json.loads(message))), log
+        prepared = prepare(settings)
+        rehearse(prepared)
+        return prepared
+    except Exception:
+        # The run itself, should there be one, meets the same and says so in its own log.
+        return None
+
+
+class _Inbox:
+    """Messages and descriptors that come through a socket.
+
+    Attributes:
+        descriptors: those that came so far: a run's lock and its log. The lock's stays open for the life of the
+            process: as long as it lives, the run is alive.
+    """
+
+    def __init__(self, channel: socket.socket):
+        self._channel, self._rest = channel, b""
+        self.descriptors: list[int] = []
+
+    def next(self) -> dict:
+        """Wait for a message; an empty one where the other end closes."""
+        while b"\n" not in self._rest:
+            part, arrived, _, _ = socket.recv_fds(self._channel, 65536, 2)
+            if not part:
+                return {}
+            for descriptor in arrived:
+                os.set_inheritable(descriptor, False)
+            self._rest += part
+            self.descriptors += arrived
+        line, self._rest = self._rest.split(b"\n", 1)
+        return json.loads(line)
 
 
 def _say(channel: socket.socket, word: bytes) -> None:

@@ -37,15 +37,15 @@ def main(arguments: list[str] | None = None) -> int:
     return work(run)
 
 
-def work(run: Run) -> int:
-    """Train a run whose lock is held and return the exit code."""
+def work(run: Run, prepared=None) -> int:
+    """Train a run whose lock is held, with what is `prepared` if it is for such a run, and return the exit code."""
     try:
         events = EventWriter(run.events_path)
     except OSError as error:
         _tell(f"{run.folder} cannot be written: {error.strerror}.")
         return 1
     try:
-        status = _train(run, events)
+        status = _train(run, events, prepared)
     except KeyboardInterrupt as interrupt:
         return _end(events, "stopped", str(interrupt), 1)
     except MemoryError:
@@ -61,7 +61,7 @@ def work(run: Run) -> int:
     return _end(events, status, None, 0)
 
 
-def _train(run: Run, events: EventWriter) -> str:
+def _train(run: Run, events: EventWriter, prepared) -> str:
     signals = _Signals()
     settings = run.settings
     backend = resolve_backend(settings.training.backend)
@@ -69,7 +69,7 @@ def _train(run: Run, events: EventWriter) -> str:
     load(backend)
     from reskeras.training.session import Session
 
-    signals.session = Session(run, events)
+    signals.session = Session(run, events, prepared)
     return signals.session.execute()
 
 

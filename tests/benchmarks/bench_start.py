@@ -43,17 +43,28 @@ from reskeras.installed import installed_backends
 from reskeras.request import check_request
 from reskeras.runs import launch
 
-NETWORKS = {"resnet-20": ("resnet", {"depth": 20}), "transformer-4": ("transformer", {"depth": 4})}
+NETWORKS = {
+    "plain-20": ("plain", {"depth": 20}),
+    "resnet-20": ("resnet", {"depth": 20}),
+    "transformer-4": ("transformer", {"depth": 4}),
+    "residual-mlp-1000": ("residual_mlp", {"depth": 1000, "normalization": "none", "skip": "scaled"}),
+}
 STAGES = ("built", "training")
+STARTS = ("cold", "warm", "prepared")
+"""A worker started for the run, one that has imported everything, and one that has compiled the network's step too."""
 
 
-def measure(network: str, backend: str, warm: bool, folder: Path) -> dict[str, float]:
+def measure(network: str, backend: str, start: str, folder: Path) -> dict[str, float]:
     """Return the seconds from the start of a run until its network is built, training begins, and a loss is seen."""
     architecture, options = NETWORKS[network]
     run = runs.create(check_request(architecture, options, {"backend": backend}).settings, folder)
-    worker = launch.WarmWorker(backend) if warm else None
+    worker = None if start == "cold" else launch.WarmWorker(backend)
     if worker is not None:
         worker.ready.wait()
+    if start == "prepared":
+        worker.prepare(run.settings)
+        while worker.is_preparing():
+            time.sleep(0.01)
     began = time.time()
     process = launch.start(run, worker)
     while not len(run.curve()):
@@ -69,15 +80,15 @@ def measure(network: str, backend: str, warm: bool, folder: Path) -> dict[str, f
 def report(network: str, backend: str, repeats: int, folder: Path) -> None:
     """Print a line for each kind of start."""
     for kept in ("first", "again") if backend == "jax" else ("again",):
-        for warm in (False, True):
+        for start in STARTS:
             found = []
             for _ in range(repeats):
                 if kept == "first":
                     shutil.rmtree(folder / "caches", ignore_errors=True)
-                found.append(measure(network, backend, warm, folder))
+                found.append(measure(network, backend, start, folder))
             medians = [statistics.median(each[stage] for each in found) for stage in (*STAGES, "loss")]
             print(
-                f"{network:<14} {backend:<11} {kept:<6} {'warm' if warm else 'cold':<5}"
+                f"{network:<17} {backend:<11} {kept:<6} {start:<8}"
                 + "".join(f"{seconds:>11.2f}" for seconds in medians),
                 flush=True,
             )
@@ -90,7 +101,7 @@ def main() -> None:
     parser.add_argument("--backends", nargs="+", default=installed_backends())
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
     arguments = parser.parse_args()
-    print(f"{'network':<14} {'backend':<11} {'kept':<6} {'start':<5}{'built':>11}{'training':>11}{'first loss':>11}")
+    print(f"{'network':<17} {'backend':<11} {'kept':<6} {'start':<8}{'built':>11}{'training':>11}{'first loss':>11}")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = f"{folder}/caches"
         for network in arguments.networks:

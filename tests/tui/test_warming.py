@@ -19,9 +19,12 @@ from textual.widgets import Input, Select
 from watching import until
 
 from reskeras import installed
-from reskeras.runs import control, list_runs
+from reskeras.request import check_request
+from reskeras.runs import RunSettings, control, list_runs
 
 PATIENCE = 240
+
+SETTINGS = check_request("plain", {}, {}).settings
 
 
 class StandIn:
@@ -30,12 +33,15 @@ class StandIn:
     made: list[StandIn]
 
     def __init__(self, backend: str):
-        self.backend, self.idle = backend, True
+        self.backend, self.idle, self.prepared = backend, True, []
         StandIn.made.append(self)
         assert sum(each.idle for each in StandIn.made) == 1
 
     def fits(self, backend: str) -> bool:
         return self.idle and self.backend == backend
+
+    def prepare(self, settings: RunSettings) -> None:
+        self.prepared.append(settings)
 
     def end(self) -> None:
         self.idle = False
@@ -76,6 +82,7 @@ def test_the_backend_chosen_in_the_end_is_prepared_once(made, tmp_path, backend)
         app.screen.query_one("#option-depth", Input).value = "8"
         await pilot.pause(2 * design.WARM_SECONDS)
         assert len(made) == 2
+        assert [each.options["depth"] for each in made[1].prepared] == [20, 8]
 
     play(story, tmp_path)
     assert not any(each.idle for each in made)
@@ -88,7 +95,7 @@ def test_none_is_prepared_off_the_form(made, tmp_path, backend, monkeypatch):
         form = app.screen
         await pilot.press("f3")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen), "the list of runs")
-        form._prepare_now(backend)
+        form._prepare_now(SETTINGS)
         await pilot.pause(0.1)
         assert form._warming is None and not made
         monkeypatch.setattr(design, "WARM_SECONDS", 0.01)
@@ -111,19 +118,19 @@ def test_none_is_prepared_against_the_users_will(made, tmp_path, monkeypatch):
 def test_short_memory_prepares_none(made, monkeypatch):
     monkeypatch.setattr(warming, "available_memory", lambda: LEAST_MEMORY - 1)
     warm = Warming()
-    warm.prepare("jax")
+    warm.prepare("jax", SETTINGS)
     assert not made and warm.take() is None
     for enough in (LEAST_MEMORY, None):
         monkeypatch.setattr(warming, "available_memory", lambda enough=enough: enough)
-        warm.prepare("jax")
+        warm.prepare("jax", SETTINGS)
         assert warm.take() is made.pop()
 
 
 def test_what_is_closed_prepares_none(made):
     warm = Warming()
-    warm.prepare("jax")
+    warm.prepare("jax", SETTINGS)
     warm.close()
-    warm.prepare("jax")
+    warm.prepare("jax", SETTINGS)
     assert [each.idle for each in made] == [False]
 
 

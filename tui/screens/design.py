@@ -13,9 +13,9 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Button, Footer, Label, Static
 
-from reskeras.installed import resolve_backend
 from reskeras.options import OptionError
 from reskeras.request import Request, check_request
+from reskeras.runs import RunSettings
 
 from ..command_line import command_line
 from ..messages import RequestChecked
@@ -128,7 +128,7 @@ class DesignScreen(Screen):
         self.query_one(PlanView).show(plan)
         self.query_one("#command", Static).update("$ " + command_line(request.settings, self.app.runs))
         self._say("✓ ready", "")
-        self._prepare_worker(request.settings.training.backend)
+        self._prepare_worker(request.settings)
 
     def _say_problems(self, problems: dict[str, str], homeless: list[str]) -> None:
         named = ", ".join(name.replace("_", " ") for name in problems)
@@ -139,19 +139,19 @@ class DesignScreen(Screen):
         label.update(text)
         label.set_class(style == "-problem", "-problem")
 
-    def _prepare_worker(self, backend: str) -> None:
-        """Prepare a worker of a backend a while from now, in place of whatever was to be prepared."""
+    def _prepare_worker(self, settings: RunSettings) -> None:
+        """Prepare a worker for a run a while from now, in place of whatever was to be prepared."""
         self._prepare_none()
-        self._warming = self.set_timer(WARM_SECONDS, partial(self._prepare_now, backend))
+        self._warming = self.set_timer(WARM_SECONDS, partial(self._prepare_now, settings))
 
     def _prepare_none(self) -> None:
         if self._warming is not None:
             self._warming.stop()
             self._warming = None
 
-    def _prepare_now(self, backend: str) -> None:
+    def _prepare_now(self, settings: RunSettings) -> None:
         if self.is_active and not self._starting:
-            self.app.prepare_worker(resolve_backend(backend))
+            self.app.prepare_worker(settings)
 
     # What the keys do
 

@@ -1,0 +1,130 @@
+"""All of a training that does not depend on its folder: data, network, optimizer, and the compiled step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import keras
+import numpy as np
+
+from reskeras import backend, builder, catalogue, datasets
+from reskeras.options import check
+from reskeras.plan import Plan
+from reskeras.runs.settings import RunSettings, TrainingOptions
+from reskeras.steps import Conv, Standardize
+from reskeras.telemetry import ring
+from reskeras.training.batches import Batches
+
+REMAT = {"no": False, "yes": True, "sqrt": "sqrt"}
+
+MOST_MEMORY, MOST_ARITHMETIC = 2**30, 2e11
+"""Bytes that a step keeps, and its multiply-adds: a larger one is not rehearsed while somebody is still choosing."""
+
+MOST_WRITTEN_OUT = 30
+"""Blocks, where each is compiled by itself."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a run trains, before its first step.
+
+    Attributes:
+        settings: what was asked for.
+        data: the data set.
+        plan: the network as data.
+        model: the network, compiled.
+        batches: the training samples.
+        held_out: which training samples validate.
+    """
+
+    settings: RunSettings
+    data: datasets.Dataset
+    plan: Plan
+    model: keras.Model
+    batches: Batches
+    held_out: np.ndarray
+
+
+def prepare(settings: RunSettings) -> Prepared:
+    """Read the data and build and compile the network of a run; the same settings give the same numbers each time.
+
+    Raises:
+        DataError, OptionError, PlanError: where the settings cannot be met.
+    """
+    training = settings.training
+    keras.utils.clear_session()
+    backend.make_repeatable(training.seed)
+    keras.config.set_dtype_policy(training.precision)
+    data = datasets.load(training.data)
+    plan = plan_of(settings, data)
+    model = builder.build_plan(plan, stacked=training.stacked, remat=REMAT[training.remat])
+    model.compile(
+        make_optimizer(training),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+    )
+    train, held_out = datasets.split(data, training.validation_split, training.seed)
+    # What draws from the backend's own generator in training finds it as a rehearsal leaves it.
+    backend.make_repeatable(training.seed)
+    return Prepared(settings, data, plan, model, _batches(data, train, training), held_out)
+
+
+def rehearse(prepared: Prepared) -> None:
+    """Do one training step, so that it is compiled, and leave everything as if there had been none."""
+    model, training = prepared.model, prepared.settings.training
+    # With what a run records, for the step is compiled with it.
+    ring.attach(model.optimizer)
+    model.optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *model.optimizer.variables]
+    before = [np.array(backend.as_numpy(each)) for each in variables]
+    train, _ = datasets.split(prepared.data, training.validation_split, training.seed)
+    model.fit(_batches(prepared.data, train, training), steps_per_epoch=1, verbose=0)
+    for variable, value in zip(variables, before, strict=True):
+        variable.assign(value)
+    backend.make_repeatable(training.seed)
+
+
+def is_quick(settings: RunSettings) -> bool:
+    """Return whether a step of a run takes little time and memory, and its data cannot change."""
+    if settings.training.data not in datasets.EMBEDDED:
+        return False
+    entry = catalogue.architecture(settings.architecture)
+    options = check(entry.options, settings.options, settings.architecture)
+    plan = entry.plan(options, settings.input_shape, settings.classes)
+    cost, batch = plan.cost(), settings.training.batch_size
+    return (
+        4 * (cost.activations * batch + 4 * cost.parameters) <= MOST_MEMORY
+        and 3 * cost.multiply_adds * batch <= MOST_ARITHMETIC
+        and (len(plan.blocks()) <= MOST_WRITTEN_OUT or not _is_written_out(plan, settings.training))
+    )
+
+
+def _is_written_out(plan: Plan, training: TrainingOptions) -> bool:
+    """Return whether the compiler gets the arithmetic of every block, not one body of a loop."""
+    steps = {type(step) for _, block in plan.blocks() for step in block.branch}
+    return not training.stacked or (backend.unrolls_convolutions() and Conv in steps)
+
+
+def plan_of(settings: RunSettings, data: datasets.Dataset) -> Plan:
+    """Return the network that settings ask for, with the data's own mean and variance taken out at the front.
+
+    So the trained network takes raw samples, and whoever loads the file need not know how they were prepared.
+    """
+    entry = catalogue.architecture(settings.architecture)
+    options = check(entry.options, settings.options, settings.architecture)
+    plan = entry.plan(options, data.shape.input_shape, data.classes)
+    return replace(plan, stem=(Standardize(*data.moments()), *plan.stem))
+
+
+def make_optimizer(training: TrainingOptions) -> keras.optimizers.Optimizer:
+    """Return the optimizer that training options ask for."""
+    rate = training.rate()
+    if training.optimizer == "sgd":
+        return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
+    if training.optimizer == "adamw":
+        return keras.optimizers.AdamW(rate, weight_decay=0.01)
+    return keras.optimizers.Adam(rate)
+
+
+def _batches(data: datasets.Dataset, train: np.ndarray, training: TrainingOptions) -> Batches:
+    return Batches(data.x_train, data.y_train, train, training.batch_size, training.seed)
