@@ -10,6 +10,7 @@ import keras
 from reskeras.backend.process import name
 
 SHORT = 4
+"""So many runs are written out in TensorFlow's graph: a loop and its gradient are traced as long as four bodies."""
 
 
 def unrolls_convolutions() -> bool:
