@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from reskeras import speeds
 from reskeras.installed import BACKENDS, how_to_install
 
 GPU_EXTRAS = {"tensorflow": "tensorflow-cuda", "jax": "jax-cuda", "torch": None}
@@ -38,6 +39,7 @@ def examine(runs: Path, tell: Callable[[str], None] = lambda _: None) -> dict[st
         "backends": backends,
         "text": {"installed": importlib.util.find_spec("keras_hub") is not None, "install": _extra("text")},
         "runs": _examine_folder(runs),
+        "speeds": _examine_speeds(),
     }
 
 
@@ -68,6 +70,24 @@ def _examine_folder(runs: Path) -> dict[str, Any]:
         there = there.parent
     free = shutil.disk_usage(there).free
     return {"folder": str(runs), "writable": there.is_dir() and os.access(there, os.W_OK), "free": free}
+
+
+def _examine_speeds() -> dict[str, Any]:
+    """Return what is kept of how fast networks train, and of each architecture the network measured on the most
+    backends: backend -> seconds a step."""
+    folder, kept = speeds.folder(), speeds.kept()
+    shown: dict[str, dict[str, speeds.Measurement]] = {}
+    for group in speeds.grouped(kept):
+        architecture = next(iter(group.values())).workload.architecture
+        shown[architecture] = max(shown.get(architecture, {}), group, key=len)
+    return {
+        "folder": folder and str(folder),
+        "kept": len(kept),
+        "steps": {
+            architecture: {backend: each.step for backend, each in group.items()}
+            for architecture, group in sorted(shown.items())
+        },
+    }
 
 
 def _version(name: str) -> str | None:

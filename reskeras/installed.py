@@ -23,21 +23,34 @@ def installed_backends() -> list[str]:
     return [backend for backend in BACKENDS if importlib.util.find_spec(backend) is not None]
 
 
-def resolve_backend(wanted: str) -> str:
-    """Return the backend to run on.
+def auto_candidates() -> list[str]:
+    """Return the backends that `auto` chooses among, the usual one first.
 
-    Args:
-        wanted: a backend's name, or `"auto"`: what `KERAS_BACKEND` says if it is installed, else the first installed.
+    What `KERAS_BACKEND` names is the only one, if it is installed; else they are all that are installed.
 
     Raises:
-        BackendMissing: with the command that installs it.
+        BackendMissing: where none is installed, with a command that installs one.
     """
     installed = installed_backends()
     if not installed:
         raise BackendMissing(_none_installed())
+    preferred = os.environ.get("KERAS_BACKEND", "")
+    return [preferred] if preferred in installed else installed
+
+
+def resolve_backend(wanted: str) -> str:
+    """Return the backend to run on.
+
+    Args:
+        wanted: a backend's name, or `"auto"`: the usual one. `speeds.choose` knows better what a network is fastest on.
+
+    Raises:
+        BackendMissing: with the command that installs it.
+    """
+    candidates = auto_candidates()
     if wanted == "auto":
-        preferred = os.environ.get("KERAS_BACKEND", "")
-        return preferred if preferred in installed else installed[0]
+        return candidates[0]
+    installed = installed_backends()
     if wanted not in installed:
         raise BackendMissing(
             f"The backend {wanted} is not installed (installed: {', '.join(installed)}). Install it with "

@@ -17,10 +17,11 @@ from reskeras.steps import PlanError
 
 @dataclass(frozen=True)
 class Request:
-    """A checked request: the settings of the run to be, and its network as data."""
+    """A checked request: the settings of the run to be, its network as data, and how many steps it is to take."""
 
     settings: RunSettings
     plan: Plan
+    steps: int
 
 
 def check_trainable(family: Architecture, name: str) -> None:
@@ -87,4 +88,10 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
         input_shape=shape.input_shape,
         classes=shape.classes,
     )
-    return Request(settings, plan)
+    return Request(settings, plan, _steps(trained, shape.train))
+
+
+def _steps(training: TrainingOptions, samples: int) -> int:
+    """Return how many steps a training on so many samples takes."""
+    trained_on = max(samples - round(samples * training.validation_split), 1)
+    return training.steps or training.epochs * (trained_on // min(training.batch_size, trained_on))

@@ -11,7 +11,7 @@ import pytest
 HEAVY = ("keras", "tensorflow", "jax", "torch", "sklearn")
 KERAS_FREE = (
     *("caches", "installed", "options", "plan", "runs", "steps"),
-    *("architectures", "blocks", "catalogue", "datasets", "request"),
+    *("architectures", "blocks", "catalogue", "datasets", "request", "speeds"),
     *("cli", "commands", "console", "doctor"),
 )
 """The modules of reskeras that open in an instant because they leave Keras and the backends alone."""

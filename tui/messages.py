@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from textual.message import Message
 
 if TYPE_CHECKING:
-    from reskeras.request import Request
     from reskeras.runs import Run
 
     from .follow import Snapshot
+    from .screens.design import Checked
 
 
 class RunRead(Message):
@@ -33,13 +33,12 @@ class RequestChecked(Message):
 
     Args:
         values: the form's values that were checked, so that a late answer can be told from a current one.
-        request: the settings and the plan, or None where something is wrong.
-        problems: option name -> sentence.
+        checked: what they came to.
     """
 
-    def __init__(self, values: Any, request: Request | None, problems: dict[str, str]) -> None:
+    def __init__(self, values: Any, checked: Checked) -> None:
         super().__init__()
-        self.values, self.request, self.problems = values, request, problems
+        self.values, self.checked = values, checked
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, RequestChecked)

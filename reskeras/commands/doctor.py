@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import click
@@ -57,4 +58,17 @@ def _diagnosis(found: dict) -> str:
     folder = found["runs"]
     sign, can = ("✔", "writable") if folder["writable"] else ("✘", "cannot be written; name another with --runs")
     lines.append(f"{sign} runs        {folder['folder']}: {can}, {size(folder['free'])} free")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_speeds(found["speeds"])])
+
+
+def _speeds(found: dict) -> list[str]:
+    if found["folder"] is None:
+        return ["✘ speeds      the cache folder cannot be written; --backend auto measures anew each time"]
+    lines = [f"✔ speeds      {found['folder']}: {found['kept']} kept for --backend auto; it may be deleted"]
+    for architecture, steps in found["steps"].items():
+        ranked = sorted(steps, key=lambda backend: steps[backend] or math.inf)
+        told = (
+            f"{backend} {1000 * steps[backend]:,.1f} ms" if steps[backend] else f"{backend} -" for backend in ranked
+        )
+        lines.append(f"    {architecture}, a step: {', '.join(told)}")
+    return lines

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from reskeras.architectures import Architecture, Preset
 from reskeras.catalogue import TRAINABLE
+from reskeras.commands.choosing import choose_backend
 from reskeras.commands.common import (
     CONTEXT,
     NetworkGroup,
@@ -65,8 +66,8 @@ def _command(network: str, family: Architecture, preset: Preset | None) -> click
 
 def train(network, options, training, name, runs, detach, as_json) -> int:
     """Train a network of the catalogue to the end of its run, or start it only; return the exit code."""
-    request = check_request(network, options, training)
     console = Console(stderr=as_json)
+    request = choose_backend(check_request(network, options, training), console)
     run = create(request.settings, runs, name)
     heading = f"[bold]{escape(run.name)}[/bold]  {request.plan.parameters():,} parameters  {escape(str(run.folder))}"
     console.print(heading, highlight=False)

@@ -22,7 +22,8 @@ class TrainingOptions(Options):
     )
     backend: Literal["auto", "tensorflow", "jax", "torch"] = Field(
         "auto",
-        description="What computes; auto takes KERAS_BACKEND, or the first installed of jax, tensorflow, torch.",
+        description="What computes; auto takes KERAS_BACKEND, else the one known to be the fastest for such a network, "
+        "else the first installed of jax, tensorflow, torch.",
     )
     epochs: int = Field(5, ge=1, le=100_000, description="Passes over the training samples.")
     steps: int | None = Field(None, ge=1, le=100_000_000, description="End after this many steps, whatever the epochs.")

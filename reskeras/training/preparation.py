@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 
 import keras
@@ -35,6 +36,7 @@ class Prepared:
         model: the network, compiled.
         batches: the training samples.
         held_out: which training samples validate.
+        seconds: how long it took to build the network, and to compile its step where that was rehearsed.
     """
 
     settings: RunSettings
@@ -43,10 +45,15 @@ class Prepared:
     model: keras.Model
     batches: Batches
     held_out: np.ndarray
+    seconds: float
 
 
-def prepare(settings: RunSettings) -> Prepared:
+def prepare(settings: RunSettings, data: datasets.Dataset | None = None) -> Prepared:
     """Read the data and build and compile the network of a run; the same settings give the same numbers each time.
+
+    Args:
+        settings: what is asked for.
+        data: samples in the place of those that the settings name.
 
     Raises:
         DataError, OptionError, PlanError: where the settings cannot be met.
@@ -55,7 +62,8 @@ def prepare(settings: RunSettings) -> Prepared:
     keras.utils.clear_session()
     backend.make_repeatable(training.seed)
     keras.config.set_dtype_policy(training.precision)
-    data = datasets.load(training.data)
+    data = datasets.load(training.data) if data is None else data
+    began = time.perf_counter()
     plan = plan_of(settings, data)
     model = builder.build_plan(plan, stacked=training.stacked, remat=REMAT[training.remat])
     model.compile(
@@ -66,11 +74,13 @@ def prepare(settings: RunSettings) -> Prepared:
     train, held_out = datasets.split(data, training.validation_split, training.seed)
     # What draws from the backend's own generator in training finds it as a rehearsal leaves it.
     backend.make_repeatable(training.seed)
-    return Prepared(settings, data, plan, model, _batches(data, train, training), held_out)
+    seconds = time.perf_counter() - began
+    return Prepared(settings, data, plan, model, _batches(data, train, training), held_out, seconds)
 
 
-def rehearse(prepared: Prepared) -> None:
-    """Do one training step, so that it is compiled, and leave everything as if there had been none."""
+def rehearse(prepared: Prepared) -> Prepared:
+    """Do one training step, so that it is compiled, and leave everything else as if there had been none."""
+    began = time.perf_counter()
     model, training = prepared.model, prepared.settings.training
     # With what a run records, for the step is compiled with it.
     ring.attach(model.optimizer)
@@ -82,6 +92,7 @@ def rehearse(prepared: Prepared) -> None:
     for variable, value in zip(variables, before, strict=True):
         variable.assign(value)
     backend.make_repeatable(training.seed)
+    return replace(prepared, seconds=prepared.seconds + time.perf_counter() - began)
 
 
 def is_quick(settings: RunSettings) -> bool:

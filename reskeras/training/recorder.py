@@ -12,6 +12,7 @@ from reskeras.runs import control
 from reskeras.runs.events import EventWriter
 from reskeras.runs.folder import Run
 from reskeras.runs.series import CURVE, RowWriter
+from reskeras.training.pace import Pace
 
 PERIOD = 0.1
 """Seconds between two points of the curve, unless a step takes longer."""
@@ -25,10 +26,12 @@ class Recorder(keras.callbacks.Callback):
         events: its event log.
         batch_size: samples in a training step.
         steps: end after this many steps.
+        pace: told of every step.
     """
 
-    def __init__(self, run: Run, events: EventWriter, batch_size: int, steps: int):
+    def __init__(self, run: Run, events: EventWriter, batch_size: int, steps: int, pace: Pace):
         super().__init__()
+        self._pace = pace
         self._run, self._events, self._batch_size, self._steps = run, events, batch_size, steps
         self._writer = RowWriter(run.curve_path, CURVE)
         self._begun = 0
@@ -50,6 +53,7 @@ class Recorder(keras.callbacks.Callback):
         self._epoch = epoch + 1
         self._epoch_open = True
         self._before = None
+        self._pace.go_on(self._begun)
 
     def on_train_batch_begin(self, batch, logs=None):
         now = time.perf_counter()
@@ -63,6 +67,7 @@ class Recorder(keras.callbacks.Callback):
                 self._write(self._pending)
                 self._pending = None
             self._take_commands()
+            self._pace.reach(self._begun)
         self._begun += 1
         if self._begun >= self._steps:
             self._model.stop_training = True
@@ -110,6 +115,8 @@ class Recorder(keras.callbacks.Callback):
             self._write(self._pending)
             self._pending = None
             self._write((self._begun, time.perf_counter() - self._started, self._copy()))
+            # After the numbers were read, for which the device must have ended the step.
+            self._pace.reach(self._begun)
 
     def _write(self, pending) -> None:
         if pending is None:

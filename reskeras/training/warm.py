@@ -50,9 +50,7 @@ def _prepared(settings: dict):
         settings = RunSettings(**settings)
         if not is_quick(settings):
             return None
-        prepared = prepare(settings)
-        rehearse(prepared)
-        return prepared
+        return rehearse(prepare(settings))
     except Exception:
         # The run itself, should there be one, meets the same and says so in its own log.
         return None

@@ -10,15 +10,17 @@ from pathlib import Path
 import pytest
 from reskeras_tui import warming
 from reskeras_tui.app import ReskerasApp
+from reskeras_tui.command_line import command_line
 from reskeras_tui.screens import design
 from reskeras_tui.screens.design import DesignScreen
 from reskeras_tui.screens.live import LiveScreen
 from reskeras_tui.screens.runs import RunsScreen
 from reskeras_tui.warming import LEAST_MEMORY, Warming, available_memory
 from textual.widgets import Input, Select
-from watching import until
+from watching import until, words_of
 
-from reskeras import installed
+from reskeras import installed, speeds
+from reskeras.catalogue import TRAINABLE
 from reskeras.request import check_request
 from reskeras.runs import RunSettings, control, list_runs
 
@@ -86,6 +88,30 @@ def test_the_backend_chosen_in_the_end_is_prepared_once(made, tmp_path, backend)
 
     play(story, tmp_path)
     assert not any(each.idle for each in made)
+
+
+def test_the_backend_measured_to_be_the_fastest_is_shown_prepared_and_started(made, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("KERAS_BACKEND")
+    request = check_request(next(iter(TRAINABLE)), {}, {})
+    workload = speeds.Workload.of(request.settings, request.plan)
+    for name, step in (("jax", 0.2), ("tensorflow", 0.031), ("torch", 0.1)):
+        place = speeds.place(name)
+        speeds.keep(speeds.Measurement(backend=name, place=place, workload=workload, first_step=1, step=step))
+    started = []
+    monkeypatch.setattr(ReskerasApp, "start_run", lambda app, request: started.append(request.settings))
+
+    async def story(app, pilot):
+        await until(pilot, lambda: made, "the worker")
+        assert words_of(app, "#start-message") == "✓ ready: auto takes tensorflow, 31 ms a step"
+        assert words_of(app, "#command") == f"$ {command_line(request.settings, tmp_path)}"
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: started, "the start")
+
+    play(story, tmp_path)
+    [worker] = made
+    assert worker.backend == started[0].training.backend == "tensorflow"
+    assert worker.prepared == started, "a worker that prepared other settings would begin anew"
 
 
 def test_none_is_prepared_off_the_form(made, tmp_path, backend, monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from textual import events, on, work
 from textual.app import ComposeResult
@@ -16,6 +16,7 @@ from textual.widgets import Button, Footer, Label, Static
 from reskeras.options import OptionError
 from reskeras.request import Request, check_request
 from reskeras.runs import RunSettings
+from reskeras.speeds import Choice, choose, on_backend
 
 from ..command_line import command_line
 from ..messages import RequestChecked
@@ -31,12 +32,21 @@ WARM_SECONDS = 0.6
 """A worker is prepared when the choice of a backend has stood for so long: turning through the list starts none."""
 
 
-def checked(values: FormValues) -> tuple[Request | None, dict[str, str]]:
-    """Return the request that a form's values make, or None with what is wrong."""
+class Checked(NamedTuple):
+    """The request that a form's values make, with its backend; or None, and what is wrong."""
+
+    request: Request | None
+    choice: Choice | None
+    problems: dict[str, str]
+
+
+def checked(values: FormValues) -> Checked:
+    """Return what a form's values come to."""
     try:
-        return check_request(*values), {}
+        request = check_request(*values)
+        return Checked(request, choose(request), {})
     except OptionError as error:
-        return None, error.problems
+        return Checked(None, None, error.problems)
 
 
 class DesignScreen(Screen):
@@ -59,6 +69,7 @@ class DesignScreen(Screen):
         self._settling: Timer | None = None
         self._warming: Timer | None = None
         self._request: Request | None = None
+        self._choice: Choice | None = None
         self._problems: dict[str, str] = {}
         self._narrow = False
         self._starting = False
@@ -102,20 +113,20 @@ class DesignScreen(Screen):
     @work(thread=True, group="check", exclusive=True, exit_on_error=False)
     def _check_in_thread(self, values: FormValues) -> None:
         # A typed path may lead to a slow disk.
-        self.post_message(RequestChecked(values, *checked(values)))
+        self.post_message(RequestChecked(values, checked(values)))
 
     def check_now(self) -> Request | None:
         """Check the form at once and return the request, or None where something is wrong."""
         values = self.form.values()
-        self._show_checked(*checked(values))
+        self._show_checked(checked(values))
         return self._request
 
     def on_request_checked(self, message: RequestChecked) -> None:
         if message.values == self.form.values() and not self._starting:
-            self._show_checked(message.request, message.problems)
+            self._show_checked(message.checked)
 
-    def _show_checked(self, request: Request | None, problems: dict[str, str]) -> None:
-        self._request, self._problems = request, problems
+    def _show_checked(self, found: Checked) -> None:
+        self._request, self._choice, self._problems = request, choice, problems = found
         homeless = self.form.show_problems(problems)
         self.query_one("#design-right").set_class(request is None, "-stale")
         self.query_one("#plan-note", Label).update("" if request else "out of date")
@@ -127,8 +138,9 @@ class DesignScreen(Screen):
         self.query_one("#plan-title", Label).update(f"{plan.name}   {count(plan.parameters(), 'parameter')}")
         self.query_one(PlanView).show(plan)
         self.query_one("#command", Static).update("$ " + command_line(request.settings, self.app.runs))
-        self._say("✓ ready", "")
-        self._prepare_worker(request.settings)
+        told = choice.measured.get(choice.backend)
+        self._say(f"✓ ready: auto takes {choice.backend}, {told.milliseconds()} a step" if told else "✓ ready", "")
+        self._prepare_worker(on_backend(request, choice.backend).settings)
 
     def _say_problems(self, problems: dict[str, str], homeless: list[str]) -> None:
         named = ", ".join(name.replace("_", " ") for name in problems)
@@ -195,7 +207,7 @@ class DesignScreen(Screen):
         self.query_one("#start", Button).disabled = True
         self._say("starting the worker", "")
         self._starting = True
-        self.app.start_run(request)
+        self.app.start_run(on_backend(request, self._choice.backend))
 
     def show_failure(self, reason: str) -> None:
         """Say why nothing was started."""

@@ -48,7 +48,7 @@ def backend_notes() -> dict[str, str]:
     choices = next(option.choices for option in describe(TrainingOptions) if option.name == "backend")
     notes = {name: f"not installed: {how_to_install(name)}" for name in choices if name not in (*installed, "auto")}
     if installed:
-        notes["auto"] = f"{installed[0]}, unless KERAS_BACKEND names another"
+        notes["auto"] = f"KERAS_BACKEND, else the fastest measured, else {installed[0]}"
     return notes
 
 
