@@ -197,21 +197,6 @@ def test_its_file_has_its_weights_and_nothing_else(tmp_path):
     assert [each.path for each in loaded.variables] == [each.path for each in model.variables]
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: keras.optimizers.Lamb(),
-        lambda: keras.optimizers.Adafactor(),
-        lambda: keras.optimizers.Muon(),
-        lambda: keras.optimizers.Adam(clipnorm=1.0),
-    ],
-)
-def test_an_optimizer_that_would_see_all_slices_as_one_weight_is_refused(make):
-    with pytest.raises(ValueError, match=r"slices of stack are one weight, and .* would not be trained as blocks"):
-        _losses(_model("gated", True), make())
-    assert np.isfinite(_losses(_model("gated", False), make())).all()
-
-
 @pytest.mark.parametrize("make", [lambda: keras.optimizers.AdamW(), lambda: keras.optimizers.Adam(global_clipnorm=0.1)])
 def test_an_optimizer_that_sees_each_number_alone_learns_as_from_separate_blocks(make):
     with precision("float64"):

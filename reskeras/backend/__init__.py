@@ -1,6 +1,6 @@
 """The one package that asks which backend runs: its devices, training state, loops, kernels and random numbers."""
 
-from reskeras.backend.loops import recomputed, scan, scan_in_segments, unrolls_convolutions
+from reskeras.backend.loops import map_rows, recomputed, scan, scan_in_segments, unrolls_convolutions
 from reskeras.backend.operations import batch_norm, norms, write_row
 from reskeras.backend.process import devices, keep_compiled, make_repeatable, name, version
 from reskeras.backend.random import draw_each, dropout_at
@@ -15,6 +15,7 @@ __all__ = [
     "dropout_at",
     "keep_compiled",
     "make_repeatable",
+    "map_rows",
     "name",
     "norms",
     "recomputed",

@@ -65,6 +65,23 @@ def scan(body, carry: Any, slices: list[Any], depth: int, constants: tuple = (),
     return carry, [keras.ops.stack(each) for each in zip(*outputs, strict=True)]
 
 
+def map_rows(function, rows: list[Any]) -> list[Any]:
+    """Return what a function gives for each row of some tensors, stacked on a new first axis.
+
+    All rows are computed at once, or where that cannot be, as where Python code decides by values, one by one.
+
+    Args:
+        function: takes a list of one row of each tensor, and returns a list of tensors; without side effects.
+        rows: tensors of equally many rows, 1 or more.
+    """
+    try:
+        return keras.ops.vectorized_map(function, rows)
+    except Exception:
+        # Each backend has errors of its own for what it cannot do; any other is raised once more.
+        found = [function(list(row)) for row in zip(*map(keras.ops.unstack, rows), strict=True)]
+    return [keras.ops.stack(each) for each in zip(*found, strict=True)]
+
+
 def _loop_in_graph(body, carry, slices, depth, constants):
     import tensorflow as tf
 

@@ -12,9 +12,9 @@ import numpy as np
 from keras.src.backend import AutocastScope, get_keras_mask, set_keras_mask
 
 from reskeras import backend
+from reskeras.layers.slice_by_slice import act_slice_by_slice
 from reskeras.layers.slices import build_without_values, slice_starts
 from reskeras.layers.template import Template, set_rate
-from reskeras.layers.whole_weights import refuse_whole_weight_optimizers
 
 CONVOLUTIONS = tuple(
     getattr(keras.layers, f"{kind}{axes}")
@@ -45,7 +45,8 @@ class Stack(keras.Layer):
     for each layer is done once, so that a thousand blocks start training about as fast as ten.
 
     Everything is done slice by slice as blocks of their own would do it: initializers start each slice by itself,
-    dropout draws for each its own units, each has its own statistics of normalisation.
+    dropout draws for each its own units, each has its own statistics of normalisation. So do optimizers: a step that
+    looks at a whole weight, as those of Lamb, Adafactor and Muon and `clipnorm` do, looks at a slice.
 
     Args:
         block: a layer that keeps the shape of its input, or a list of such layers that follow one another in each
@@ -168,7 +169,7 @@ class Stack(keras.Layer):
             build_without_values(other, shapes)
             return other
 
-        refuse_whole_weight_optimizers()
+        act_slice_by_slice()
         starts = slice_starts(layer, another, self.depth)
         self.stacked = [self._stacked(variable, start) for variable, start in zip(layer.variables, starts, strict=True)]
         self.built = True
