@@ -86,8 +86,8 @@ def _alone(named: dict[str, np.ndarray]):
 
 
 def predict(model: keras.Model, x) -> list[np.ndarray]:
-    """Return what a model gives for samples, one array an output."""
-    return [np.asarray(each) for each in keras.tree.flatten(model.predict(x, verbose=0))]
+    """Return what a model gives for samples, one array an output; operation by operation, nothing is compiled."""
+    return [keras.ops.convert_to_numpy(each) for each in keras.tree.flatten(model(x, training=False))]
 
 
 def recursion(model: keras.Model) -> int:
