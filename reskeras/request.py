@@ -76,9 +76,7 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
         try:
             plan = entry.plan(chosen, shape.input_shape, shape.classes)
         except PlanError as error:
-            # A patch that does not fit the image is the patch's fault; any other misfit is the data's.
-            key = "patch" if str(error).startswith("patch") else "data"
-            problems.setdefault(key, str(error))
+            problems.setdefault(_at_fault(error), str(error))
     if problems:
         raise OptionError(problems)
     settings = RunSettings(
@@ -95,3 +93,9 @@ def _steps(training: TrainingOptions, samples: int) -> int:
     """Return how many steps a training on so many samples takes."""
     trained_on = max(samples - round(samples * training.validation_split), 1)
     return training.steps or training.epochs * (trained_on // min(training.batch_size, trained_on))
+
+
+def _at_fault(error: PlanError) -> str:
+    """Return the option to blame for a plan that does not take the samples: a patch that does not fit the image, or the
+    data."""
+    return "patch" if str(error).startswith("patch") else "data"
