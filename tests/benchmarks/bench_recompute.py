@@ -1,61 +1,145 @@
-"""Peak memory of a training step of a dense block with and without recomputation, at two depths.
+"""Peak memory of training with activations computed again in the backward pass, against keeping them.
 
-Run by hand, on the backend of KERAS_BACKEND: `python tests/benchmarks/bench_recompute.py [--depths 12 24]`. Each
-number comes from a process of its own: the largest resident memory after two steps less that before the first, in MB.
+    python tests/benchmarks/bench_recompute.py
+
+A ResNet of stacks, where a `Stack` keeps the input of each block (`remat=True`) or of every k-th, k the root of their
+number (`"sqrt"`); and DenseNets of several depths, whose memory must grow by as much for each layer wherever that is.
+Each row is a process of its own. "First" is the largest resident memory during the first two steps, compiling included,
+and "later" during two more, both above that of the process before training, in MB.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
-import subprocess
-import sys
 import time
+from itertools import pairwise
+from pathlib import Path
 
-BATCH, SIDE, CHANNELS, GROWTH = 16, 32, 16, 16
+from depth_tables import LONG, MISSING, table
+from one_process import Failed, run
+from resident import PeakMemory
+
+from reskeras import catalogue
+from reskeras.installed import installed_backends
+
+GROWTH = 12
 
 
-def measure(depth: int, recompute: bool) -> tuple[float, float]:
-    """Return the megabytes that two training steps add, and the seconds of the second."""
+def resnet(depth: int, remat):
+    """Return a ResNet of stacks."""
+    import reskeras
+
+    return reskeras.build("resnet", depth=depth, input_shape=(32, 32, 3), classes=10, stacked=True, remat=remat)
+
+
+def densenet(depth: int, recompute: bool):
+    """Return a DenseNet for small images."""
+    import keras
+
+    from reskeras.layers import BatchNormalization, DenseBlock, Transition
+
+    inputs = keras.Input((32, 32, 3))
+    x = keras.layers.Conv2D(16, 3, padding="same", use_bias=False)(inputs)
+    for stage in range(3):
+        x = DenseBlock((depth - 4) // 3, GROWTH, recompute=recompute)(x if stage == 0 else Transition(1.0)(x))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.ReLU()(BatchNormalization()(x)))
+    model = keras.Model(inputs, keras.layers.Dense(10)(x))
+    found = sum(int(keras.ops.size(each)) for each in model.trainable_variables)
+    wanted = catalogue.plan("densenet", (32, 32, 3), 10, depth=depth, growth=GROWTH).parameters()
+    if found != wanted:
+        raise ValueError(f"A DenseNet of depth {depth} trains {wanted:,} numbers, and this one {found:,}.")
+    return model
+
+
+def measure(kind: str, depth: int, recompute, batch: int) -> dict:
+    """Return the megabytes that training takes, and the seconds of the last step."""
     import keras
     import numpy as np
 
-    from reskeras.layers import DenseBlock
+    model = {"resnet": resnet, "densenet": densenet}[kind](depth, recompute)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss)
+    generator = np.random.default_rng(0)
+    x, y = generator.normal(size=(batch, 32, 32, 3)).astype("float32"), generator.integers(0, 10, batch)
+    memory, found = PeakMemory(), {}
+    for when in ("first", "later"):
+        memory.start_anew()
+        for _ in range(2):
+            start = time.perf_counter()
+            model.train_on_batch(x, y)
+        found[when] = memory.megabytes()
+    return {**found, "seconds": time.perf_counter() - start}
 
-    inputs = keras.Input((SIDE, SIDE, CHANNELS))
-    features = DenseBlock(depth, GROWTH, recompute=recompute)(inputs)
-    outputs = keras.layers.Dense(1)(keras.layers.GlobalAveragePooling2D()(features))
-    model = keras.Model(inputs, outputs)
-    model.compile("sgd", "mse")
-    x, y = np.ones((BATCH, SIDE, SIDE, CHANNELS), "float32"), np.ones((BATCH, 1), "float32")
-    before = _peak()
-    model.train_on_batch(x, y)
-    start = time.perf_counter()
-    model.train_on_batch(x, y)
-    return (_peak() - before) / 1e3, time.perf_counter() - start
+
+def measured(job: tuple, backend: str, limit: float) -> dict | None:
+    """Return what `measure` finds in a process of its own, None where it fails, and print it."""
+    start = f"{LONG[backend]:<11}{job[0]:>9}-{job[1]:<4} recompute {job[2]!s:<6}"
+    try:
+        found = run(Path(__file__), ["--one", json.dumps(job)], backend, limit)
+    except Failed as reason:
+        print(f"{start} {reason}", flush=True)
+        return None
+    figures = f"first {found['first']:6.0f} MB  later {found['later']:6.0f} MB  {found['seconds']:6.2f} s a step"
+    print(f"{start} {figures}", flush=True)
+    return found
 
 
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def resnet_table(found: dict, depth: int, backends: list[str]) -> str:
+    """Return a ResNet's memory on each backend, and its ratio to keeping all activations."""
+    rows = []
+    for backend in backends:
+        kept = found[backend, "resnet", depth, False]
+        for remat in (False, True, "sqrt"):
+            each = found[backend, "resnet", depth, remat]
+            figures = [f"{each[name]:.0f}" for name in ("first", "later")] if each else [MISSING] * 2
+            ratios = [f"{each[name] / kept[name]:.2f}" for name in each] if each and kept else [MISSING] * 3
+            rows.append([LONG[backend], str(remat), *figures, *ratios])
+    return table(["backend", "remat", "first MB", "later MB", "ratio, first", "ratio, later", "ratio, seconds"], rows)
+
+
+def densenet_table(found: dict, depths: list[int], backends: list[str]) -> str:
+    """Return the memory of DenseNets on each backend, and by how much it grows for each layer between two depths."""
+    rows = []
+    for backend in backends:
+        for recompute in (False, True):
+            each = [found[backend, "densenet", depth, recompute] for depth in depths]
+            figures = [f"{one['first']:.0f}" if one else MISSING for one in each]
+            pairs = zip(depths, depths[1:], each, each[1:], strict=False)
+            growth = [f"{(b['first'] - a['first']) / (n - m):.1f}" if a and b else MISSING for m, n, a, b in pairs]
+            rows.append([LONG[backend], str(recompute), *figures, *growth])
+    between = [f"a layer, {m} to {n}" for m, n in pairwise(depths)]
+    return table(["backend", "recompute", *(f"{depth} layers MB" for depth in depths), *between], rows)
 
 
 def main() -> None:
-    """Measure every combination and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--depths", type=int, nargs=2, default=(12, 24))
+    """Measure every combination and print two tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--backends", nargs="+", default=installed_backends())
+    parser.add_argument("--resnet", type=int, default=110, help="layers of the ResNet")
+    parser.add_argument("--resnet-batch", type=int, default=128)
+    parser.add_argument("--densenets", type=int, nargs="+", default=(40, 70, 100), help="layers of each DenseNet")
+    parser.add_argument("--densenet-batch", type=int, default=16)
+    parser.add_argument("--limit", type=float, default=600, help="seconds after which a process is given up")
+    parser.add_argument("--json", type=Path, help="file to write every measurement to")
     parser.add_argument("--one", type=json.loads, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         print(json.dumps(measure(*arguments.one)))
         return
-    print(f"{'depth':>6}{'recompute':>11}{'MB':>8}{'s a step':>10}")
-    for recompute in (False, True):
-        for depth in arguments.depths:
-            command = [sys.executable, __file__, "--one", json.dumps([depth, recompute])]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            memory, seconds = json.loads(done.stdout.splitlines()[-1])
-            print(f"{depth:>6}{recompute!s:>11}{memory:>8.0f}{seconds:>10.2f}", flush=True)
+    jobs = [("resnet", arguments.resnet, remat, arguments.resnet_batch) for remat in (False, True, "sqrt")]
+    jobs += [("densenet", n, again, arguments.densenet_batch) for n in arguments.densenets for again in (False, True)]
+    found = {
+        (backend, *job[:3]): measured(job, backend, arguments.limit) for job in jobs for backend in arguments.backends
+    }
+    print("\n" + resnet_table(found, arguments.resnet, arguments.backends))
+    print("\n" + densenet_table(found, arguments.densenets, arguments.backends))
+    if arguments.json:
+        content = [
+            dict(zip(("backend", "network", "depth", "recompute"), job, strict=True), **(costs or {}))
+            for job, costs in found.items()
+        ]
+        arguments.json.write_text(json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

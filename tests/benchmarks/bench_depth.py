@@ -1,0 +1,155 @@
+"""What depth costs: first step, steady step and memory of networks in Keras's own layers, in ours, and by hand.
+
+    python tests/benchmarks/bench_depth.py
+
+Every measurement is a process of its own that trains on one batch, again and again: forward, backward, update. What
+runs in Keras runs in `fit`. Times begin when the network begins to be built and the backend has trained one layer for a
+step before; "first step" is until the end of the first step, and a step is the median of five groups of at least a
+quarter of a second after warm ones. Memory is the largest resident one until then, above that of the process before the
+network was built. Where a process is short enough, several are run and their medians taken.
+
+Forms in Keras: `keras`, its own layers alone in a functional model; `unrolled`, ours with a layer for each block;
+`stacked`, ours with stacks; `telemetry`, stacks and the norms of all gradients recorded. By hand: PyTorch `eager` and
+`compiled` (by `torch.compile`), with images also channels last; JAX with a `scan` over stacked weights, for ResNets all
+blocks written out (`jit`); TensorFlow as one `function`. All train as many numbers, from starts of the same kind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from depth_networks import KERAS_FORMS, NETWORKS, PEERS, forms_of, network
+from depth_tables import described, tables
+from one_process import Failed, run
+
+from reskeras.installed import installed_backends
+
+MEASURE = Path(__file__).with_name("depth_measure.py")
+FORMS = (*KERAS_FORMS, *dict.fromkeys(form for kinds in PEERS.values() for forms in kinds.values() for form in forms))
+BACKENDS = ("jax", "tensorflow", "torch")
+COMPILERS = ("c++", "g++", "clang++")
+MEDIANS = ("build", "first", "step", "rate", "memory")
+
+
+class Benchmark:
+    """All measurements, by (network, backend, form).
+
+    Args:
+        arguments: the options of the command.
+        folder: for files that go from one process to another.
+    """
+
+    def __init__(self, arguments: argparse.Namespace, folder: Path):
+        self._arguments = arguments
+        self._folder = folder
+        self.found: dict[tuple[str, str, str], list[dict]] = {}
+
+    def measure(self, name: str) -> None:
+        """Measure a network in every form, in turns, so that what else the machine does slows all alike."""
+        jobs = [
+            (name, backend, form)
+            for backend in self._arguments.backends
+            for form in forms_of(network(name).kind, backend)
+            if form in self._arguments.forms
+            if not (self._arguments.quick and is_slow(name, backend, form))
+        ]
+        spent = dict.fromkeys(jobs, 0.0)
+        for turn in range(self._arguments.repeats):
+            for job in jobs:
+                # A first time whatever it takes; again only if that was short and nothing failed.
+                results = self.found.setdefault(job, [])
+                if turn and ("error" in results[0] or spent[job] * (turn + 1) / turn > self._arguments.patience):
+                    continue
+                start = time.perf_counter()
+                results.append(self._result(job))
+                spent[job] += time.perf_counter() - start
+                print(described(job, results[-1], time.perf_counter() - start), flush=True)
+
+    def _result(self, job: tuple[str, str, str]) -> dict:
+        name, backend, form = job
+        arguments = [form, name, "--groups", str(self._arguments.groups), "--seconds", str(self._arguments.seconds)]
+        if form.startswith("compiled") and not any(map(shutil.which, COMPILERS)):
+            return {"error": "no C++ compiler"}
+        try:
+            if form == "keras" and network(name).kind != "mlp":
+                arguments += ["--described", str(self._described(name, backend))]
+            return run(MEASURE, arguments, backend, self._arguments.limit)
+        except Failed as reason:
+            return {"error": str(reason)}
+
+    def _described(self, name: str, backend: str) -> Path:
+        """Return the file with a network in Keras's own layers, which is written once for all backends."""
+        path = self._folder / f"{name}.json"
+        if not path.exists():
+            run(MEASURE, ["describe", name, "--described", str(path)], backend, self._arguments.limit)
+        return path
+
+    def medians(self) -> dict[tuple[str, str, str], dict]:
+        """Return for each measurement its medians, or its error."""
+        return {
+            job: results[0]
+            if "error" in results[0]
+            else {each: statistics.median(result[each] for result in results if each in result) for each in MEDIANS}
+            for job, results in self.found.items()
+        }
+
+
+def is_slow(name: str, backend: str, form: str) -> bool:
+    """Return whether a measurement takes minutes, most of them to compile a layer at a time."""
+    kind, depth = network(name).kind, network(name).depth
+    if kind == "mlp" and depth >= 300:
+        return form in ("compiled", "function") or (form in ("keras", "unrolled") and backend != "torch")
+    return backend == "jax" and kind == "resnet" and depth >= 110
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--networks", nargs="+", default=NETWORKS, help="kind and depth of each, such as mlp-30")
+    parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=installed_backends())
+    parser.add_argument("--forms", nargs="+", choices=FORMS, default=FORMS)
+    parser.add_argument("--repeats", type=int, default=5, help="processes for each measurement, at most")
+    parser.add_argument("--patience", type=float, default=30, help="seconds beyond which one is not repeated")
+    parser.add_argument("--limit", type=float, default=240, help="seconds after which a process is given up")
+    parser.add_argument("--groups", type=int, default=5, help="groups of steps in each process")
+    parser.add_argument("--seconds", type=float, default=0.25, help="length of such a group")
+    parser.add_argument("--quick", action="store_true", help="leave out what takes minutes")
+    parser.add_argument("--json", type=Path, help="file to write every measurement to")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure every network in every form, and print tables."""
+    arguments = _arguments()
+    for name in arguments.networks:
+        network(name)
+    began = time.perf_counter()
+    peaks = [run(MEASURE, ["machine"], arguments.backends[0], arguments.limit)]
+    with tempfile.TemporaryDirectory() as folder:
+        benchmark = Benchmark(arguments, Path(folder))
+        for name in arguments.networks:
+            benchmark.measure(name)
+    # Before and after, for other work may have slowed either.
+    peaks.append(run(MEASURE, ["machine"], arguments.backends[0], arguments.limit))
+    peak = {name: max(each[name] for each in peaks) for name in peaks[0]}
+    date = datetime.date.today().isoformat()
+    print(f"\n{date}, {os.cpu_count()} cores, {time.perf_counter() - began:.0f} s in all\n")
+    print(tables(benchmark.medians(), peak))
+    if arguments.json:
+        measurements = [
+            {"network": job[0], "backend": job[1], "form": job[2], "results": results}
+            for job, results in benchmark.found.items()
+        ]
+        content = {"date": date, "machine": peak, "measurements": measurements}
+        arguments.json.write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
