@@ -6,7 +6,7 @@ Every measurement is a process of its own that trains on one batch, again and ag
 runs in Keras runs in `fit`. Times begin when the network begins to be built and the backend has trained one layer for a
 step before; "first step" is until the end of the first step, and a step is the median of five groups of at least a
 quarter of a second after warm ones. Memory is the largest resident one until then, above that of the process before the
-network was built. Where a process is short enough, several are run and their medians taken.
+network was built. First steps of stacks of 10 and of 1,000 blocks are medians of five processes.
 
 Forms in Keras: `keras`, its own layers alone in a functional model; `unrolled`, ours with a layer for each block;
 `stacked`, ours with stacks; `telemetry`, stacks and the norms of all gradients recorded. By hand: PyTorch `eager` and
@@ -36,6 +36,8 @@ MEASURE = Path(__file__).with_name("depth_measure.py")
 FORMS = (*KERAS_FORMS, *dict.fromkeys(form for kinds in PEERS.values() for forms in kinds.values() for form in forms))
 BACKENDS = ("jax", "tensorflow", "torch")
 COMPILERS = ("c++", "g++", "clang++")
+STARTS = tuple((name, backend, "stacked") for name in ("mlp-10", "mlp-1000") for backend in BACKENDS)
+"""First steps that are compared: medians over several processes."""
 MEDIANS = ("build", "first", "step", "rate", "memory")
 
 
@@ -59,18 +61,16 @@ class Benchmark:
             for backend in self._arguments.backends
             for form in forms_of(network(name).kind, backend)
             if form in self._arguments.forms
+            if self._arguments.all or not is_very_slow(name, backend, form)
             if not (self._arguments.quick and is_slow(name, backend, form))
         ]
-        spent = dict.fromkeys(jobs, 0.0)
         for turn in range(self._arguments.repeats):
             for job in jobs:
-                # A first time whatever it takes; again only if that was short and nothing failed.
                 results = self.found.setdefault(job, [])
-                if turn and ("error" in results[0] or spent[job] * (turn + 1) / turn > self._arguments.patience):
+                if turn and (job not in STARTS or "error" in results[0]):
                     continue
                 start = time.perf_counter()
                 results.append(self._result(job))
-                spent[job] += time.perf_counter() - start
                 print(described(job, results[-1], time.perf_counter() - start), flush=True)
 
     def _result(self, job: tuple[str, str, str]) -> dict:
@@ -102,12 +102,28 @@ class Benchmark:
         }
 
 
+def is_very_slow(name: str, backend: str, form: str) -> bool:
+    """Return whether a measurement is of little use for the minutes that it takes.
+
+    A thousand blocks are compiled one by one, and what is compared with it takes as long: convolutions of a stack are
+    written out on JAX's CPU, and a DenseNet has no equal blocks.
+    """
+    kind, depth = network(name).kind, network(name).depth
+    if kind == "mlp" and form == "compiled":
+        return depth >= 300
+    if kind == "mlp" and form == "unrolled":
+        return depth >= 1000 and backend != "torch"
+    if kind == "resnet" and backend == "jax":
+        return depth >= 110 and form in ("keras", "unrolled", "jit")
+    return kind == "densenet" and form == "stacked"
+
+
 def is_slow(name: str, backend: str, form: str) -> bool:
-    """Return whether a measurement takes minutes, most of them to compile a layer at a time."""
+    """Return whether a measurement takes a minute or more, most of it to compile a layer at a time."""
     kind, depth = network(name).kind, network(name).depth
     if kind == "mlp" and depth >= 300:
-        return form in ("compiled", "function") or (form in ("keras", "unrolled") and backend != "torch")
-    return backend == "jax" and kind == "resnet" and depth >= 110
+        return form == "function" or (form in ("keras", "unrolled") and backend != "torch")
+    return backend == "jax" and (kind == "densenet" or (kind == "resnet" and depth >= 110))
 
 
 def _arguments() -> argparse.Namespace:
@@ -115,12 +131,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--networks", nargs="+", default=NETWORKS, help="kind and depth of each, such as mlp-30")
     parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=installed_backends())
     parser.add_argument("--forms", nargs="+", choices=FORMS, default=FORMS)
-    parser.add_argument("--repeats", type=int, default=5, help="processes for each measurement, at most")
-    parser.add_argument("--patience", type=float, default=30, help="seconds beyond which one is not repeated")
+    parser.add_argument("--repeats", type=int, default=5, help="processes for each first step that is compared")
     parser.add_argument("--limit", type=float, default=240, help="seconds after which a process is given up")
     parser.add_argument("--groups", type=int, default=5, help="groups of steps in each process")
     parser.add_argument("--seconds", type=float, default=0.25, help="length of such a group")
-    parser.add_argument("--quick", action="store_true", help="leave out what takes minutes")
+    parser.add_argument("--quick", action="store_true", help="leave out what takes a minute or more")
+    parser.add_argument("--all", action="store_true", help="measure also what takes minutes and tells little")
     parser.add_argument("--json", type=Path, help="file to write every measurement to")
     return parser.parse_args()
 
