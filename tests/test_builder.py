@@ -105,8 +105,8 @@ import numpy as np, keras
 for path in (pathlib.Path(sys.argv[1], f"{name}.keras") for name in sys.argv[2:]):
     inputs = dict(np.load(path.with_suffix(".inputs.npz")))
     x = inputs if len(inputs) > 1 else inputs["samples"]
-    found = keras.tree.flatten(keras.models.load_model(path)(x, training=False))
-    np.savez(path.with_suffix(f".{keras.backend.backend()}.npz"), *map(keras.ops.convert_to_numpy, found))
+    found = keras.tree.flatten(keras.models.load_model(path).predict(x, verbose=0))
+    np.savez(path.with_suffix(f".{keras.backend.backend()}.npz"), *found)
 """
 
 

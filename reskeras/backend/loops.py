@@ -130,13 +130,17 @@ def _remat_tensorflow(function):
         outputs = function(*tensors)
 
         def gradient(*upstream):
+            # Without need of the upstream gradient, the graph's optimizer would merge this with the forward pass, and
+            # keep everything.
+            zero = _zero_of(next(each for each in upstream if each is not None and is_real(each)))
+            later = [each + tf.cast(zero, each.dtype) if is_real(each) else each for each in tensors]
             with tf.GradientTape() as tape:
-                tape.watch([each for each in tensors if is_real(each)])
-                again = function(*tensors)
+                tape.watch([each for each in later if is_real(each)])
+                again = function(*later)
             pairs = [(y, dy) for y, dy in zip(again, upstream, strict=True) if is_real(y) and dy is not None]
             found = tape.gradient(
                 [y for y, _ in pairs],
-                [each for each in tensors if is_real(each)],
+                [each for each in later if is_real(each)],
                 output_gradients=[dy for _, dy in pairs],
                 unconnected_gradients="zero",
             )
@@ -146,6 +150,14 @@ def _remat_tensorflow(function):
         return outputs, gradient
 
     return run
+
+
+def _zero_of(tensor):
+    """Return a zero that is known once a tensor is, be that infinite or not a number."""
+    import tensorflow as tf
+
+    first = tf.reshape(tensor, [-1])[0]
+    return tf.where(tf.math.is_nan(first) | (first == first), tf.zeros_like(first), first)
 
 
 def scan_in_segments(body, carry: Any, slices: list[Any], depth: int, constants: tuple = (), unroll: bool = False):
