@@ -230,3 +230,23 @@ def test_every_slice_starts_by_itself(initializer):
 def test_wrong_arguments_say_what_came_and_what_fits(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+class Shifted(keras.layers.Layer):
+    """A layer of somebody's own, which Keras has not been told of."""
+
+    def build(self, input_shape):
+        self.shift = self.add_weight(shape=(input_shape[-1],), initializer="random_normal")
+
+    def call(self, x):
+        return x + self.shift
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def test_layers_that_are_not_registered_with_keras_are_stacked():
+    stack = Stack(keras.Sequential([Shifted(), Shifted()]), 3)
+    found = stack(np.zeros((2, 4), "float32"))
+    wanted = sum(_array(each).sum(0) for each in stack.trainable_variables)
+    np.testing.assert_allclose(_array(found), np.tile(wanted, (2, 1)), rtol=1e-6)

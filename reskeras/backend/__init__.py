@@ -5,11 +5,13 @@ from reskeras.backend.operations import batch_norm, norms, write_row
 from reskeras.backend.process import devices, keep_compiled, make_repeatable, name, version
 from reskeras.backend.random import draw_each, dropout_at
 from reskeras.backend.state import StateReader, as_numpy
+from reskeras.backend.tracing import can_record, recorded
 
 __all__ = [
     "StateReader",
     "as_numpy",
     "batch_norm",
+    "can_record",
     "devices",
     "draw_each",
     "dropout_at",
@@ -19,6 +21,7 @@ __all__ = [
     "name",
     "norms",
     "recomputed",
+    "recorded",
     "scan",
     "scan_in_segments",
     "unrolls_convolutions",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import keras
@@ -22,6 +22,10 @@ CONVOLUTIONS = tuple(
     for axes in (f"{number}D" for number in several)
 )
 
+LEAST_RECORDED, MOST_RECORDINGS = 6, 8
+"""Slices for which a body is worth recording, on a backend that records it; and bodies that are kept recorded, for
+inputs of different shapes."""
+
 
 @dataclass(frozen=True)
 class Slices:
@@ -34,6 +38,14 @@ class Slices:
 
     stack: str
     paths: tuple[str, ...]
+
+
+@dataclass
+class _Facts:
+    """What is known of a body once it has run: how many losses come first in its outputs, then which weights change."""
+
+    losses: int = 0
+    changed: list[int] = field(default_factory=list)
 
 
 @keras.saving.register_keras_serializable(package="reskeras")
@@ -86,6 +98,7 @@ class Stack(keras.Layer):
         self.drop_path = None if drop_path is None else list(drop_path)
         self.remat = remat
         self.slice_names = None if names is None else list(names)
+        object.__setattr__(self, "_recordings", {})
         # In a plain attribute Keras would find the block, and count its variables, which have no values, as its own.
         object.__setattr__(self, "_template", Template(blocks, isinstance(block, (list, tuple))))
         self.supports_masking = self._template.layer.supports_masking
@@ -205,7 +218,7 @@ class Stack(keras.Layer):
     def call(self, x, memory=None, training=None):
         template, mask = self._template, get_keras_mask(x)
         x = keras.ops.cast(x, template.output_dtype(x))
-        changed, losses = [], []
+        facts = _Facts()
 
         def body(x, rows, constants):
             values, rates = rows[: len(self.stacked)], rows[len(self.stacked) :]
@@ -218,9 +231,10 @@ class Stack(keras.Layer):
                     # Said once more, for recomputed bodies run again when Keras no longer knows.
                     y = template.layer(x, *constants, training=training)
                 after = [scope.get_current_value(variable) for variable, _ in mapping]
-            changed[:] = [i for i, (old, new) in enumerate(zip(before, after, strict=True)) if old is not new]
-            losses[:] = [keras.ops.sum(each) for each in scope.losses]
-            return keras.ops.cast(y, x.dtype), [*losses, *(after[i] for i in changed)]
+            facts.changed = [i for i, (old, new) in enumerate(zip(before, after, strict=True)) if old is not new]
+            facts.losses = len(scope.losses)
+            losses = [keras.ops.sum(each) for each in scope.losses]
+            return keras.ops.cast(y, x.dtype), [*losses, *(after[i] for i in facts.changed)]
 
         with AutocastScope(None):
             # Copies of what changes, for PyTorch changes it in place before a recomputed body reads it again.
@@ -230,12 +244,25 @@ class Stack(keras.Layer):
         if self.drop_path is not None:
             rows.append(keras.ops.convert_to_tensor(self.drop_path, dtype=keras.config.floatx()))
         constants = () if memory is None else (memory,)
+        if self.depth >= LEAST_RECORDED and memory is None and mask is None and backend.can_record(x):
+            body, facts = self._recorded(body, facts, x, rows, training)
         y, found = self._scan(training)(body, x, rows, self.depth, constants)
-        for each in found[: len(losses)]:
+        for each in found[: facts.losses]:
             self.add_loss(keras.ops.sum(each))
-        for place, value in zip(changed, found[len(losses) :], strict=True):
+        for place, value in zip(facts.changed, found[facts.losses :], strict=True):
             self.stacked[place].assign(value)
         return y
+
+    def _recorded(self, body, facts: _Facts, x, rows, training):
+        """Return the body, recorded before or now if it can be, and what is known of it."""
+        trainable = tuple(each.trainable for each in self._template.layer._flatten_layers())
+        key = tuple(x.shape), x.dtype, x.device, training, trainable
+        if key not in self._recordings:
+            if len(self._recordings) >= MOST_RECORDINGS:
+                self._recordings.clear()
+            self._recordings[key] = backend.recorded(body, x, [each[0] for each in rows]), facts
+        recording, known = self._recordings[key]
+        return (body, facts) if recording is None else (recording, known)
 
     def _scan(self, training):
         parts = self._template.layer._flatten_layers()

@@ -9,6 +9,16 @@ import keras
 from reskeras.layers.drop_path import DropPath
 
 
+def _own_classes(blocks: list[keras.Layer]) -> dict[str, type]:
+    """Return the classes of layers that nobody has registered with Keras, which looks such up by name alone."""
+    classes = {type(layer) for block in blocks for layer in block._flatten_layers()}
+    return {
+        each.__name__: each
+        for each in classes
+        if not each.__module__.startswith("keras.") and keras.saving.get_registered_name(each) == each.__name__
+    }
+
+
 class Template:
     """The block whose body is run, whose variables have no values of their own."""
 
@@ -18,11 +28,15 @@ class Template:
         self.layer = _Chain(blocks) if several else blocks[0]
         # Now, for what is written about a layer that is built makes Keras build its copy at once, with values.
         self.configs = [keras.saving.serialize_keras_object(each) for each in blocks]
-        self.make = lambda: [keras.saving.deserialize_keras_object(each) for each in self.configs]
+        self._own = _own_classes(blocks)
+        self.make = self._copies
         self._addresses: dict[int, tuple[str, ...]] | None = None
 
     def copy(self) -> Template:
-        return Template([keras.saving.deserialize_keras_object(each) for each in self.configs], self.several)
+        return Template(self._copies(), self.several)
+
+    def _copies(self) -> list[keras.Layer]:
+        return [keras.saving.deserialize_keras_object(each, custom_objects=self._own) for each in self.configs]
 
     def build_apart(self, x_shape, memory_shape=None) -> None:
         """Build the layers as layers of their own, whose weights are called by their names alone."""
