@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from reskeras.installed import installed_backends
+
 HEAVY = ("keras", "tensorflow", "jax", "torch", "sklearn")
 KERAS_FREE = (
     *("caches", "installed", "options", "plan", "runs", "steps"),
@@ -66,3 +68,16 @@ def test_imports_run_downwards_as_the_contracts_say():
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 broken" in done.stdout
+
+
+def test_a_stack_imports_no_other_backend(backend):
+    if backend == "tensorflow" or "tensorflow" not in installed_backends():
+        pytest.skip("TensorFlow is not there, or is the backend")
+    code = (
+        "import sys, keras, reskeras\n"
+        "reskeras.layers.Stack(keras.layers.Dense(4), 2).build((None, 4))\n"
+        "assert 'tensorflow' not in sys.modules\n"
+        "assert keras.src.utils.module_utils.tensorflow.available"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -153,7 +153,12 @@ def test_ctrl_c_ends_the_measuring_process_and_leaves_nothing(all_installed, bac
     monkeypatch.setattr(subprocess, "Popen", start)
     monkeypatch.setattr(installed, "installed_backends", lambda: [backend, "another"])
     console = Console(width=250, file=io.StringIO())
-    request = choosing.choose_backend(asked(), console)
+    # As in a program of its own, whatever handles the signal in the process that runs the tests.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        request = choosing.choose_backend(asked(), console)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert request.settings.training.backend == backend
     assert [process.returncode for process in started] == [-signal.SIGKILL]
     assert "Measuring was ended." in console.file.getvalue()

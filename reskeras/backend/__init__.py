@@ -2,7 +2,15 @@
 
 from reskeras.backend.loops import map_rows, recomputed, scan, scan_in_segments, unrolls_convolutions
 from reskeras.backend.operations import batch_norm, norms, write_row
-from reskeras.backend.process import devices, keep_compiled, make_repeatable, name, version
+from reskeras.backend.process import (
+    devices,
+    keep_compiled,
+    leave_out_tensorflow,
+    make_repeatable,
+    name,
+    version,
+    without_tensorflow,
+)
 from reskeras.backend.random import draw_each, dropout_at
 from reskeras.backend.state import StateReader, as_numpy
 from reskeras.backend.tracing import can_record, recorded
@@ -16,6 +24,7 @@ __all__ = [
     "draw_each",
     "dropout_at",
     "keep_compiled",
+    "leave_out_tensorflow",
     "make_repeatable",
     "map_rows",
     "name",
@@ -26,5 +35,6 @@ __all__ = [
     "scan_in_segments",
     "unrolls_convolutions",
     "version",
+    "without_tensorflow",
     "write_row",
 ]

@@ -65,7 +65,7 @@ def _torch_devices():
 
 def make_repeatable(seed: int) -> None:
     """Seed every generator, and choose operations that give the same result each time on the same machine."""
-    with _without_tensorflow():
+    with without_tensorflow():
         keras.utils.set_random_seed(seed)
     if name() == "tensorflow":
         import tensorflow as tf
@@ -81,17 +81,25 @@ def make_repeatable(seed: int) -> None:
 
 
 @contextmanager
-def _without_tensorflow():
-    """Hide TensorFlow from what runs inside, unless it is loaded: Keras seeds it wherever it is installed, and
-    importing it for that alone takes seconds."""
-    hidden = name() != "tensorflow" and "tensorflow" not in sys.modules
-    if hidden:
-        sys.modules["tensorflow"] = None
+def without_tensorflow():
+    """Make Keras believe that there is no TensorFlow, unless it is loaded, while what stands inside runs.
+
+    On other backends too, Keras imports it wherever it is installed, to seed it and to see whether what it writes down
+    is of TensorFlow: that alone takes seconds and half a gigabyte.
+    """
+    module = keras.src.utils.module_utils.tensorflow
+    before = module._available
+    leave_out_tensorflow()
     try:
         yield
     finally:
-        if hidden:
-            del sys.modules["tensorflow"]
+        module._available = before
+
+
+def leave_out_tensorflow() -> None:
+    """Do as `without_tensorflow` from now on: for a process that is ours alone."""
+    if name() != "tensorflow" and "tensorflow" not in sys.modules:
+        keras.src.utils.module_utils.tensorflow._available = False
 
 
 def keep_compiled() -> None:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import keras
 
+from reskeras import backend
 from reskeras.layers.drop_path import DropPath
 
 
@@ -27,7 +28,8 @@ class Template:
         self.several = several
         self.layer = _Chain(blocks) if several else blocks[0]
         # Now, for what is written about a layer that is built makes Keras build its copy at once, with values.
-        self.configs = [keras.saving.serialize_keras_object(each) for each in blocks]
+        with backend.without_tensorflow():
+            self.configs = [keras.saving.serialize_keras_object(each) for each in blocks]
         self._own = _own_classes(blocks)
         self.make = self._copies
         self._addresses: dict[int, tuple[str, ...]] | None = None
@@ -36,7 +38,8 @@ class Template:
         return Template(self._copies(), self.several)
 
     def _copies(self) -> list[keras.Layer]:
-        return [keras.saving.deserialize_keras_object(each, custom_objects=self._own) for each in self.configs]
+        with backend.without_tensorflow():
+            return [keras.saving.deserialize_keras_object(each, custom_objects=self._own) for each in self.configs]
 
     def build_apart(self, x_shape, memory_shape=None) -> None:
         """Build the layers as layers of their own, whose weights are called by their names alone."""

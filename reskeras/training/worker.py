@@ -77,9 +77,10 @@ def load(backend: str) -> None:
     """Import all that trains, on a backend; what it compiles is kept for later processes."""
     # Keras reads this once, when it is imported.
     os.environ["KERAS_BACKEND"] = backend
-    from reskeras.backend import devices, keep_compiled
+    from reskeras.backend import devices, keep_compiled, leave_out_tensorflow
     from reskeras.training import session  # noqa: F401
 
+    leave_out_tensorflow()
     keep_compiled()
     devices()
 
