@@ -97,6 +97,17 @@ def test_every_slice_of_a_stack_is_a_row_as_a_block_of_its_own(tmp_path):
     assert len(np.unique(found)) == found.size
 
 
+def test_a_thousand_slices_are_a_thousand_blocks(tmp_path):
+    x, y = np.ones((SAMPLES, 3), "float32"), np.zeros(SAMPLES, "int32")
+    stack = reskeras.layers.Stack(reskeras.layers.Residual(keras.layers.Dense(3), "scaled"), 1000, name="block")
+    model = keras.Sequential([keras.Input((3,)), stack, keras.layers.Dense(CLASSES, name="head")])
+    run = _watched_fit(model, keras.optimizers.SGD(0.1), x, y, tmp_path, batch_size=SAMPLES, epochs=2)
+    names, steps, norms = run.group_norms("block")
+    assert names == [*(f"block_{number}" for number in range(1, 1001)), "head"]
+    assert norms.shape == (len(steps), 1001) == (2, 1001)
+    assert np.isfinite(norms).all() and (norms[:, :-1] > 0).all()
+
+
 def test_a_longer_training_equals_a_loop_written_without_keras(tmp_path):
     """More steps than the ring has rows, each on other samples, with weights that move."""
     generator = np.random.default_rng(0)

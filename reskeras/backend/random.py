@@ -50,9 +50,9 @@ def draw_each(draw, seeds: Sequence[int]) -> Any:
     import tensorflow as tf
 
     dtype = tf.type_spec_from_value(draw(_GivenSeed(pairs[0])))
-    return tf.function(lambda pairs: tf.map_fn(lambda pair: draw(_GivenSeed(pair)), pairs, fn_output_signature=dtype))(
-        pairs
-    )
+    mapped = tf.function(lambda pairs: tf.map_fn(lambda pair: draw(_GivenSeed(pair)), pairs, fn_output_signature=dtype))
+    # Not called as it is, which would warn that several such functions are traced.
+    return mapped.get_concrete_function(pairs)(pairs)
 
 
 class _GivenSeed(keras.random.SeedGenerator):

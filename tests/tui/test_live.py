@@ -48,6 +48,24 @@ def test_a_growing_run_is_shown_while_it_grows(bench, tmp_path):
     run.close()
 
 
+def test_a_thousand_layers_share_the_rows_of_the_screen(bench, tmp_path):
+    run = RecordedRun(tmp_path, layers=1000).begin().grow(40)
+
+    async def story(app, pilot):
+        await until(pilot, lambda: app.screen.query("#heatmap"), "the map")
+        heatmap = app.screen.query_one("#heatmap")
+        await until(pilot, lambda: len(heatmap._names) == 1000 and len(heatmap._steps) == 40, "all layers")
+        starts = heatmap._plan.groups
+        sizes = np.diff([*starts, 1000])
+        assert starts[0] == 0 and sizes.min() >= 1 and sizes.max() - sizes.min() <= 1
+        assert "k1_conv1" in text_of(app)
+        await pilot.press("b")
+        await until(pilot, lambda: len(heatmap._names) == 500, "blocks")
+
+    bench(story, size=(80, 24))
+    run.close()
+
+
 def test_each_end_is_told(bench, tmp_path):
     ends = {
         "✗ failed": RecordedRun(tmp_path).begin().grow(10).finish("failed", "The loss is not a number since step 9."),
