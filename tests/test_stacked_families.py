@@ -54,14 +54,13 @@ def test_stacked_and_separate_blocks_start_and_learn_alike(name):
             np.testing.assert_allclose(found[path], value, rtol=1e-4, atol=1e-6, err_msg=path)
 
 
-@pytest.mark.parametrize("remat", [True, "sqrt"])
-def test_recomputed_activations_change_no_number(remat):
+def test_recomputed_activations_change_no_number():
     x, y = samples("resnet")
     trained = []
     with precision("float64"):
-        for each in (False, remat):
+        for each in (False, "sqrt"):
             keras.utils.set_random_seed(4)
-            options = {"depth": 26, "width": 2, "drop_path": 0.3, "remat": each}
+            options = {"depth": 20, "width": 2, "drop_path": 0.3, "remat": each}
             model = reskeras.build("resnet", input_shape=input_shape("resnet"), classes=CLASSES, **options)
             stacks = [layer for layer in model.layers if isinstance(layer, reskeras.layers.Stack)]
             assert [stack.remat for stack in stacks] == [each] * 3
