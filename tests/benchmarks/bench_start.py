@@ -1,26 +1,28 @@
-"""Seconds from starting a run to the first loss in its folder, with a worker started for it and with a warm one.
+"""Seconds from starting a run to the first loss in its folder, by how ready a worker is.
 
-    network        backend     kept   start      built  training first loss
-    resnet-20      torch       again  cold        7.66      7.67       8.01
-    resnet-20      torch       again  warm        0.30      0.31       0.59
-    resnet-20      tensorflow  again  cold        7.77      7.79      14.43
-    resnet-20      tensorflow  again  warm        0.28      0.29       3.17
-    resnet-20      jax         first  cold        7.18      7.19      12.79
-    resnet-20      jax         first  warm        6.77      6.78      12.22
-    resnet-20      jax         again  cold        3.74      3.76       5.74
-    resnet-20      jax         again  warm        0.72      0.73       2.03
-    transformer-4  torch       again  cold        4.07      4.07       4.20
-    transformer-4  torch       again  warm        0.18      0.19       0.35
-    transformer-4  tensorflow  again  cold        5.77      5.79      12.28
-    transformer-4  tensorflow  again  warm        0.35      0.36       6.12
-    transformer-4  jax         first  cold        4.56      4.57       8.95
-    transformer-4  jax         first  warm        2.49      2.51       7.42
-    transformer-4  jax         again  cold        2.17      2.18       3.44
-    transformer-4  jax         again  warm        0.42      0.42       1.69
+    network           backend     kept   start         built   training first loss
+    resnet-20         tensorflow  again  cold           4.32       4.32       6.64
+    resnet-20         tensorflow  again  warm           0.81       0.81       3.08
+    resnet-20         tensorflow  again  prepared       0.00       0.00       0.87
+    resnet-20         torch       again  cold           4.23       4.23       4.37
+    resnet-20         torch       again  warm           0.37       0.37       0.52
+    resnet-20         torch       again  prepared       0.00       0.00       0.06
+    resnet-20         jax         first  cold           8.65       8.65      14.44
+    resnet-20         jax         first  warm           8.00       8.01      15.13
+    resnet-20         jax         first  prepared       0.00       0.00       0.06
+    resnet-20         jax         again  cold           2.79       2.79       4.16
+    resnet-20         jax         again  warm           1.02       1.02       2.37
+    resnet-20         jax         again  prepared       0.00       0.00       0.04
+    plain-20          tensorflow  again  cold           3.96       3.96       4.63
+    plain-20          tensorflow  again  warm           0.46       0.46       1.10
+    plain-20          tensorflow  again  prepared       0.00       0.00       0.21
+    plain-20          torch       again  cold           4.25       4.25       4.34
+    plain-20          torch       again  warm           0.31       0.31       0.41
+    plain-20          torch       again  prepared       0.00       0.00       0.03
 
-Medians of 3, on 21 November 2026, on two cores of an AMD EPYC that four other processes wanted too (load 3 to 5, so an
-idle machine is faster); Keras 3.15.1, TensorFlow 2.21.0, JAX 0.10.2, PyTorch 2.13.0. What a warm start still waits for
-is the first step: tracing it on TensorFlow, compiling or loading it on JAX.
+Medians of 3 (JAX: one each), on 21 November 2026, on two quiet cores of an AMD EPYC; Keras 3.15.1,
+TensorFlow 2.21.0, JAX 0.10.2, PyTorch 2.13.0.
+What a warm start still waits for is the first step: tracing it on TensorFlow, compiling or loading it on JAX.
 
 Run by hand, alone on the machine: `python tests/benchmarks/bench_start.py [--repeats 5] [--backends jax torch]`.
 Each number is the median of runs that are processes of their own; a worker is warm once it has said that it is ready.
