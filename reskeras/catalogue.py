@@ -53,18 +53,6 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 
 
-def architecture(name: str) -> Architecture:
-    """Return the architecture called `name`.
-
-    Raises:
-        OptionError: where there is none, with the names that exist and the nearest.
-    """
-    if name not in ARCHITECTURES:
-        known, near = ", ".join(ARCHITECTURES), suggest(name, ARCHITECTURES)
-        raise OptionError({"architecture": f"There is no architecture {name!r} (architectures: {known}).{near}"})
-    return ARCHITECTURES[name]
-
-
 TRAINABLE = {name: entry for name, entry in ARCHITECTURES.items() if entry.learns_classes()}
 """The architectures that `reskeras train` and the terminal UI offer."""
 

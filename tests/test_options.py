@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
-from reskeras.catalogue import ARCHITECTURES, architecture
+from reskeras.catalogue import ARCHITECTURES, find
 from reskeras.options import OptionError, Options, check, depth_problem, describe
 from reskeras.runs import TrainingOptions
 
@@ -205,10 +205,10 @@ def test_a_misspelt_option_is_refused_with_the_names_that_exist(group, option):
 def test_an_unknown_architecture_is_refused_with_the_names_that_exist():
     name = next(iter(ARCHITECTURES))
     with pytest.raises(OptionError) as caught:
-        architecture(name + "s")
+        find(name + "s")
     assert caught.value.problems == {
-        "architecture": f"There is no architecture {name + 's'!r} (architectures: {', '.join(ARCHITECTURES)}). "
-        f"Did you mean {name}?"
+        "architecture": f"There is no architecture {name + 's'!r} (architectures: {', '.join(ARCHITECTURES)}; "
+        f"presets: see reskeras list). Did you mean {name}?"
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,6 @@ import keras
 import numpy as np
 
 from reskeras import backend, builder, catalogue, datasets
-from reskeras.options import check
 from reskeras.plan import Plan
 from reskeras.runs.settings import RunSettings, TrainingOptions
 from reskeras.steps import Conv, Standardize
@@ -75,23 +75,24 @@ def prepare(settings: RunSettings, data: datasets.Dataset | None = None) -> Prep
     # What draws from the backend's own generator in training finds it as a rehearsal leaves it.
     backend.make_repeatable(training.seed)
     seconds = time.perf_counter() - began
-    return Prepared(settings, data, plan, model, _batches(data, train, training), held_out, seconds)
+    batches = Batches(data.x_train, data.y_train, train, training.batch_size, training.seed)
+    return Prepared(settings, data, plan, model, batches, held_out, seconds)
 
 
 def rehearse(prepared: Prepared) -> Prepared:
     """Do one training step, so that it is compiled, and leave everything else as if there had been none."""
     began = time.perf_counter()
-    model, training = prepared.model, prepared.settings.training
+    model = prepared.model
     # With what a run records, for the step is compiled with it.
     ring.attach(model.optimizer)
     model.optimizer.build(model.trainable_variables)
     variables = [*model.variables, *model.optimizer.variables]
     before = [np.array(backend.as_numpy(each)) for each in variables]
-    train, _ = datasets.split(prepared.data, training.validation_split, training.seed)
-    model.fit(_batches(prepared.data, train, training), steps_per_epoch=1, verbose=0)
+    # Of a copy, which alone goes on to the order of the next epoch.
+    model.fit(copy.copy(prepared.batches), steps_per_epoch=1, verbose=0)
     for variable, value in zip(variables, before, strict=True):
         variable.assign(value)
-    backend.make_repeatable(training.seed)
+    backend.make_repeatable(prepared.settings.training.seed)
     return replace(prepared, seconds=prepared.seconds + time.perf_counter() - began)
 
 
@@ -99,9 +100,7 @@ def is_quick(settings: RunSettings) -> bool:
     """Return whether a step of a run takes little time and memory, and its data cannot change."""
     if settings.training.data not in datasets.EMBEDDED:
         return False
-    entry = catalogue.architecture(settings.architecture)
-    options = check(entry.options, settings.options, settings.architecture)
-    plan = entry.plan(options, settings.input_shape, settings.classes)
+    plan = catalogue.plan(settings.architecture, settings.input_shape, settings.classes, **settings.options)
     cost, batch = plan.cost(), settings.training.batch_size
     return (
         4 * (cost.activations * batch + 4 * cost.parameters) <= MOST_MEMORY
@@ -121,9 +120,7 @@ def plan_of(settings: RunSettings, data: datasets.Dataset) -> Plan:
 
     So the trained network takes raw samples, and whoever loads the file need not know how they were prepared.
     """
-    entry = catalogue.architecture(settings.architecture)
-    options = check(entry.options, settings.options, settings.architecture)
-    plan = entry.plan(options, data.shape.input_shape, data.classes)
+    plan = catalogue.plan(settings.architecture, data.shape.input_shape, data.classes, **settings.options)
     return replace(plan, stem=(Standardize(*data.moments()), *plan.stem))
 
 
@@ -135,7 +132,3 @@ def make_optimizer(training: TrainingOptions) -> keras.optimizers.Optimizer:
     if training.optimizer == "adamw":
         return keras.optimizers.AdamW(rate, weight_decay=0.01)
     return keras.optimizers.Adam(rate)
-
-
-def _batches(data: datasets.Dataset, train: np.ndarray, training: TrainingOptions) -> Batches:
-    return Batches(data.x_train, data.y_train, train, training.batch_size, training.seed)
