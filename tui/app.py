@@ -18,7 +18,6 @@ from textual.app import App
 from textual.binding import Binding
 from textual.worker import Worker, get_current_worker
 
-from reskeras.installed import resolve_backend
 from reskeras.request import Request
 from reskeras.runs import RUNS_FOLDER, Run, RunError, RunSettings, control, create, find, launch, list_runs
 
@@ -204,7 +203,7 @@ class ReskerasApp(App[None]):
     def prepare_worker(self, settings: RunSettings) -> None:
         """Have a worker import what a run of these settings needs, and compile its step, before it is started."""
         if self._warming is not None:
-            self._warming.prepare(resolve_backend(settings.training.backend), settings)
+            self._warming.prepare(settings)
 
     def on_run_started(self, message: RunStarted) -> None:
         self.show_run(message.run)

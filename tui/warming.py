@@ -20,9 +20,14 @@ class Warming:
         self._worker: WarmWorker | None = None
         self._closed = False
 
-    def prepare(self, backend: str, settings: RunSettings) -> None:
-        """Have a worker of a backend in the place of any other, ready for a run of these settings, unless memory is
-        short."""
+    def prepare(self, settings: RunSettings) -> None:
+        """Have a worker ready for a run of these settings, in the place of one of another backend, unless memory is
+        short.
+
+        Args:
+            settings: of the run; they name a backend, and not `"auto"`.
+        """
+        backend = settings.training.backend
         with self._mutex:
             if self._closed:
                 return

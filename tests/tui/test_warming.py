@@ -26,7 +26,7 @@ from reskeras.runs import RunSettings, control, list_runs
 
 PATIENCE = 240
 
-SETTINGS = check_request("plain", {}, {}).settings
+SETTINGS = speeds.on_backend(check_request("plain", {}, {}), "jax").settings
 
 
 class StandIn:
@@ -144,19 +144,19 @@ def test_none_is_prepared_against_the_users_will(made, tmp_path, monkeypatch):
 def test_short_memory_prepares_none(made, monkeypatch):
     monkeypatch.setattr(warming, "available_memory", lambda: LEAST_MEMORY - 1)
     warm = Warming()
-    warm.prepare("jax", SETTINGS)
+    warm.prepare(SETTINGS)
     assert not made and warm.take() is None
     for enough in (LEAST_MEMORY, None):
         monkeypatch.setattr(warming, "available_memory", lambda enough=enough: enough)
-        warm.prepare("jax", SETTINGS)
+        warm.prepare(SETTINGS)
         assert warm.take() is made.pop()
 
 
 def test_what_is_closed_prepares_none(made):
     warm = Warming()
-    warm.prepare("jax", SETTINGS)
+    warm.prepare(SETTINGS)
     warm.close()
-    warm.prepare("jax", SETTINGS)
+    warm.prepare(SETTINGS)
     assert [each.idle for each in made] == [False]
 
 
