@@ -28,9 +28,14 @@ def folder(name: str) -> Path | None:
 
 def _processor() -> str:
     """Return a name for processors that run the same machine code: homes are shared between machines that do not."""
+    facts = processor_line("flags", "Features")
+    return f"{platform.machine()}-{hashlib.sha256(facts.encode()).hexdigest()[:8]}"
+
+
+def processor_line(*beginnings: str) -> str:
+    """Return the first line of what Linux tells of the processors that begins in one of these ways; else no text."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        facts = next((line for line in lines if line.startswith(("flags", "Features"))), "")
     except OSError:
-        facts = ""
-    return f"{platform.machine()}-{hashlib.sha256(facts.encode()).hexdigest()[:8]}"
+        return ""
+    return next((line for line in lines if line.startswith(beginnings)), "")

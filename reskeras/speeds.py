@@ -159,11 +159,8 @@ def _version(package: str) -> str:
 
 @functools.cache
 def _processor() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    name = caches.processor_line("model name").partition(":")[2].strip()
+    return name or platform.processor() or platform.machine()
 
 
 @functools.cache
