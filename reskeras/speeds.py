@@ -19,6 +19,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reskeras import caches
+from reskeras.files import write_whole
 from reskeras.installed import auto_candidates, resolve_backend
 from reskeras.plan import Plan
 from reskeras.request import Request
@@ -193,14 +194,9 @@ def keep(measurement: Measurement) -> bool:
         step = before.step if measurement.step is None else min(before.step, measurement.step)
         first = min(before.first_step, measurement.first_step)
         measurement = measurement.model_copy(update={"first_step": first, "step": step})
-    draft = path.with_suffix(f".{os.getpid()}.draft")
     try:
         path.parent.mkdir(exist_ok=True)
-        try:
-            draft.write_text(measurement.model_dump_json(indent=1) + "\n")
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        write_whole(path, measurement.model_dump_json(indent=1) + "\n")
     except OSError:
         return False
     _forget_oldest(path.parent)

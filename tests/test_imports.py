@@ -12,7 +12,7 @@ from reskeras.installed import installed_backends
 
 HEAVY = ("keras", "tensorflow", "jax", "torch", "sklearn")
 KERAS_FREE = (
-    *("caches", "installed", "options", "plan", "runs", "steps"),
+    *("caches", "files", "installed", "options", "plan", "runs", "steps"),
     *("architectures", "blocks", "catalogue", "datasets", "request", "speeds"),
     *("cli", "commands", "console", "doctor"),
 )

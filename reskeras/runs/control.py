@@ -7,6 +7,8 @@ import os
 import time
 from pathlib import Path
 
+from reskeras.files import write_whole
+
 COMMANDS = ("stop",)
 
 
@@ -21,9 +23,7 @@ def send(folder: Path, command: str) -> str:
         raise ValueError(f"There is no command {command!r} (commands: {', '.join(COMMANDS)}).")
     folder.mkdir(exist_ok=True)
     identifier = f"{time.time_ns():020d}-{os.getpid()}"
-    draft = folder / f"{identifier}.draft"
-    draft.write_text(json.dumps({"command": command}))
-    draft.rename(folder / f"{identifier}.json")
+    write_whole(folder / f"{identifier}.json", json.dumps({"command": command}))
     return identifier
 
 

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from reskeras.files import write_whole
 from reskeras.options import suggest
 from reskeras.runs import control, liveness
 from reskeras.runs.events import read_events
@@ -230,10 +231,8 @@ def create(settings: RunSettings, parent: Path = RUNS_FOLDER, name: str | None =
 
 
 def _write_settings(run: Run, settings: RunSettings) -> None:
-    draft = run.settings_path.with_suffix(".draft")
     try:
-        draft.write_text(settings.model_dump_json(indent=2) + "\n")
-        draft.rename(run.settings_path)
+        write_whole(run.settings_path, settings.model_dump_json(indent=2) + "\n")
     except OSError:
         # A folder without its settings would be in the way of the next run and no use to anyone.
         shutil.rmtree(run.folder, ignore_errors=True)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from reskeras import backend
+from reskeras.files import write_whole
 from reskeras.runs.folder import Run, Weight
 from reskeras.runs.series import RowWriter, gradient_row
 from reskeras.telemetry import ring
@@ -130,11 +131,6 @@ def forward_order(variables: list[keras.Variable]) -> list[int]:
 
 
 def write_layer_table(run: Run, weights: list[Weight]) -> None:
-    """Write `layers.json`: whole or not at all, since readers may come at any time."""
+    """Write `layers.json`."""
     rows = [{"path": w.path, "layer": w.layer, "block": w.block, "shape": list(w.shape)} for w in weights]
-    draft = run.layers_path.with_suffix(".draft")
-    try:
-        draft.write_text(json.dumps({"format": 1, "weights": rows}, indent=1) + "\n")
-        draft.replace(run.layers_path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_whole(run.layers_path, json.dumps({"format": 1, "weights": rows}, indent=1) + "\n")
