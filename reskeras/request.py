@@ -91,8 +91,9 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
 
 def _steps(training: TrainingOptions, samples: int) -> int:
     """Return how many steps a training on so many samples takes."""
-    trained_on = max(samples - round(samples * training.validation_split), 1)
-    return training.steps or training.epochs * (trained_on // min(training.batch_size, trained_on))
+    trained_on = samples - datasets.held_out(samples, training.validation_split)
+    # Whole batches, or one of all samples where they are fewer than a batch.
+    return training.total_steps(max(trained_on // training.batch_size, 1))
 
 
 def _at_fault(error: PlanError) -> str:

@@ -67,10 +67,15 @@ def _path(data: str) -> Path:
     return path
 
 
+def held_out(samples: int, validation_split: float) -> int:
+    """Return how many of so many samples are kept aside to validate."""
+    return round(samples * validation_split)
+
+
 def split(dataset: Dataset, validation_split: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the shuffled indices of training samples and of validation samples, the same for the same seed."""
     order = np.random.default_rng([seed, 0]).permutation(len(dataset.y_train))
-    kept = round(len(order) * validation_split)
+    kept = held_out(len(order), validation_split)
     if len(order) - kept < 1:
         raise DataError(f"validation_split {validation_split} leaves no sample of {len(order)} to train on.")
     return np.sort(order[kept:]), np.sort(order[:kept])

@@ -63,6 +63,10 @@ class TrainingOptions(Options):
         """Return the learning rate in force."""
         return self.learning_rate or {"adam": 1e-3, "adamw": 1e-3, "sgd": 5e-2}[self.optimizer]
 
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """Return how many steps the training takes where an epoch has so many."""
+        return self.steps or self.epochs * steps_per_epoch
+
 
 class RunSettings(BaseModel):
     """The content of a run's `settings.json`.

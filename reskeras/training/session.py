@@ -60,8 +60,8 @@ class Session:
     def fit(self, prepared: Prepared, *callbacks: keras.callbacks.Callback) -> None:
         """Train what was prepared, with further callbacks; what is measured on the way is in the run's folder."""
         training, data, batches = prepared.settings.training, prepared.data, prepared.batches
-        epochs = training.epochs if training.steps is None else -(-training.steps // len(batches))
-        steps = training.steps or epochs * len(batches)
+        steps = training.total_steps(len(batches))
+        epochs = -(-steps // len(batches))
         self._events.write("training", steps=steps, epochs=epochs, steps_per_epoch=len(batches), **_place())
         monitor = GradientMonitor(self._run)
         self.pace = Pace(prepared.seconds)
