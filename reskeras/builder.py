@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from itertools import groupby
 
 import keras
 
 from reskeras import steps
 from reskeras.catalogue import plan as plan_network
 from reskeras.layers.deep import functional
-from reskeras.layers.making import make_block, make_chain
-from reskeras.layers.stack import Stack
-from reskeras.plan import Block, Plan, drop_rate, repeats, without_rate
+from reskeras.layers.making import make_appended, make_block, make_chain
+from reskeras.layers.stack import Stack, check_remat
+from reskeras.plan import Block, Plan, drop_rate, stackable
 from reskeras.steps import Shape, chain_shape
 
 
@@ -34,8 +36,9 @@ def build(
         classifier_activation: activation of the output; None gives logits, `"softmax"` probabilities.
         stacked: whether each run of equal blocks is one layer, a `Stack`, which starts as fast at any depth; otherwise
             each block is a layer. Weights, losses and gradients are the same.
-        remat: whether each `Stack` keeps for the backward pass the inputs of its blocks alone, True, or as few as the
-            root of their number, `"sqrt"`, and computes the rest again: memory for a third more arithmetic.
+        remat: whether training keeps the inputs of blocks alone, True, or in each `Stack` as few as the root of their
+            number, `"sqrt"`, and computes the rest again: memory for a third more arithmetic. A DenseNet keeps what
+            each layer adds to the stream, and not the stream at each layer.
         **options: the architecture's options; the others keep their defaults, or the preset's values.
 
     Returns:
@@ -44,7 +47,7 @@ def build(
     Raises:
         OptionError: for an unknown name, or an option that cannot be used.
         PlanError: where the architecture does not take samples of this shape.
-        ValueError: for `remat` without stacks.
+        ValueError: for an unknown `remat`, and for `"sqrt"` where there is no `Stack`.
     """
     return build_plan(plan_network(name, input_shape, classes, **options), classifier_activation, stacked, remat)
 
@@ -57,8 +60,10 @@ def build_plan(
     A plan with further heads gives a dictionary of outputs, `"output"` the main one; a plan with an encoder takes a
     dictionary of inputs, `"source"` the encoder's and `"samples"` its own.
     """
-    if remat and not stacked:
-        raise ValueError(f"Activations are recomputed in stacks alone. Received: stacked=False and remat={remat!r}")
+    check_remat(remat)
+    if remat == "sqrt" and not (stacked and plan.has_stacks()):
+        reason = f"{plan.name} has no equal blocks of one shape in a row" if stacked else "received stacked=False"
+        raise ValueError(f"remat='sqrt' keeps inputs of some blocks of a stack; {reason}. Did you mean remat=True?")
     network = _Network(stacked, remat)
     memory = network.memory(plan.encoder) if plan.encoder else None
     features = network.features(plan, "samples", "", memory)
@@ -76,30 +81,17 @@ def build_plan(
     return functional(inputs, output, name=plan.name.replace("-", "_").replace(".", "_"))
 
 
-def _reads_memory(blocks: tuple[Block, ...]) -> bool:
+def _reads_memory(blocks: Sequence[Block]) -> bool:
     return any(isinstance(step, steps.CrossAttention) for block in blocks for step in block.branch)
 
 
-def _layers(group: tuple[Block, ...], shape: Shape, names: list[str]) -> list[keras.Layer]:
+def _layers(group: Sequence[Block], shape: Shape, names: list[str], recompute: bool = False) -> list[keras.Layer]:
     """Return new layers for blocks that follow one another."""
     layers = []
     for block, name in zip(group, names, strict=False):
-        layers.append(make_block(block, shape, name))
+        layers.append(make_block(block, shape, name, recompute))
         shape = block.output_shape(shape)
     return layers
-
-
-def _stack(layers: list[keras.Layer], blocks: tuple[Block, ...], names: list[str], remat: bool | str) -> Stack:
-    """Return the stack of blocks that are, in turn, like these layers."""
-    rates = [drop_rate(block) for block in blocks[:: len(layers)]]
-    return Stack(
-        layers if len(layers) > 1 else layers[0],
-        len(blocks) // len(layers),
-        drop_path=rates if len(set(rates)) > 1 else None,
-        remat=remat,
-        names=names,
-        name=f"{names[0]}_to_{names[-1]}",
-    )
 
 
 class _Network:
@@ -120,25 +112,54 @@ class _Network:
         shape = chain_shape(plan.stem, plan.input_shape)
         for number, stage in enumerate(plan.stages, 1):
             names = [prefix + name for name in stage.names(number)]
-            for start, times, period in repeats(tuple(map(without_rate, stage.blocks))):
-                run = slice(start, start + times * period)
-                x, shape = self._run(stage.blocks[run], names[run], period, x, shape, memory)
+            named = zip(stage.blocks, names, strict=True)
+            for appended, pairs in groupby(named, lambda pair: bool(self.remat) and pair[0].appends()):
+                blocks, names = map(list, zip(*pairs, strict=True))
+                x = self._appended(blocks, names, x, shape) if appended else self._run(blocks, names, x, shape, memory)
+                shape = chain_shape(blocks, shape)
         return x
 
-    def _run(self, blocks, names, period, x, shape, memory):
-        """Return `x` after blocks of which every `period` are equal, and the shape of one sample of it."""
+    def _appended(self, blocks, names, x, shape):
+        """Return `x` and what blocks append to it, each of which reads the pieces before it and not their join."""
+        pieces = [x]
+        for block, name in zip(blocks, names, strict=True):
+            pieces.append(make_appended(block, shape, name)(pieces))
+            shape = block.output_shape(shape)
+        return keras.layers.Concatenate(name=f"{names[-1]}_skip")(pieces)
+
+    def _run(self, blocks, names, x, shape, memory):
+        """Return `x` after blocks that follow one another."""
+        for start, times, period in stackable(blocks, shape):
+            run = slice(start, start + times * period)
+            call = self._stack if self.stacked and times > 1 else self._separate
+            x = call(blocks[run], names[run], period, x, shape, memory)
+            shape = chain_shape(blocks[run], shape)
+        return x
+
+    def _stack(self, blocks, names, period, x, shape, memory):
+        """Return `x` after blocks of which every `period` are equal, as one layer."""
+        new = partial(_layers, blocks[:period], shape, names)
+        layers, rates = new(), [drop_rate(block) for block in blocks[::period]]
+        stack = Stack(
+            layers if period > 1 else layers[0],
+            len(blocks) // period,
+            drop_path=rates if len(set(rates)) > 1 else None,
+            remat=self.remat,
+            names=names,
+            name=f"{names[0]}_to_{names[-1]}",
+        )
+        # Random numbers are drawn in the order in which layers of their own draw them.
+        stack.start_slices_as(new)
+        return stack(x, memory) if _reads_memory(blocks) else stack(x)
+
+    def _separate(self, blocks, names, period, x, shape, memory):
+        """Return `x` after blocks that are layers of their own, `period` of them made at a time."""
         for first in range(0, len(blocks), period):
-            group, inside = blocks[first : first + period], chain_shape(blocks[first : first + period], shape)
-            layers = _layers(group, shape, names[first:])
-            if self.stacked and len(blocks) - first > period and inside == shape:
-                stack = _stack(layers, blocks[first:], names[first:], self.remat)
-                # Random numbers are drawn in the order in which layers of their own draw them.
-                stack.start_slices_as(partial(_layers, group, shape, names[first:]))
-                return (stack(x, memory) if _reads_memory(group) else stack(x)), shape
-            for layer, block in zip(layers, group, strict=True):
+            group = blocks[first : first + period]
+            for layer, block in zip(_layers(group, shape, names[first:], bool(self.remat)), group, strict=True):
                 x = layer(x, memory) if _reads_memory((block,)) else layer(x)
-            shape = inside
-        return x, shape
+            shape = chain_shape(group, shape)
+        return x
 
     def memory(self, encoder: Plan) -> keras.KerasTensor:
         """Return the output of an encoder."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from math import prod
 from typing import Any, ClassVar
@@ -123,6 +124,10 @@ class Block:
             raise PlanError(f"A skip of kind {self.skip.kind!r} joins {carried} and {inner}: the shapes must agree.")
         return inner
 
+    def appends(self) -> bool:
+        """Return whether y is [x, f(x)] and no more."""
+        return self.skip == Skip("concat") and not self.before and not self.after
+
     def cost(self, shape: Shape) -> Cost:
         """Return what the block costs on samples of `shape`."""
         joined, shared = self.joined_shape(shape), chain_shape(self.before, shape)
@@ -199,6 +204,15 @@ class Plan:
     def takes_segments(self) -> bool:
         """Return whether a second input says which segment each token is of."""
         return any(isinstance(step, Segments) for step in self.stem)
+
+    def has_stacks(self) -> bool:
+        """Return whether equal blocks that keep their shape follow one another anywhere, the encoder included."""
+        shape = chain_shape(self.stem, self.input_shape)
+        for stage in self.stages:
+            if any(times > 1 for _, times, _ in stackable(stage.blocks, shape)):
+                return True
+            shape = chain_shape(stage.blocks, shape)
+        return self.encoder is not None and self.encoder.has_stacks()
 
     def blocks(self) -> list[tuple[str, Block]]:
         """Return (address, block) from shallow to deep."""
@@ -296,6 +310,22 @@ def repeats(blocks: tuple[Block, ...]) -> list[tuple[int, int, int]]:
 
 
 PERIODS = (1, 2, 3)
+
+
+def stackable(blocks: Sequence[Block], shape: Shape) -> Iterator[tuple[int, int, int]]:
+    """Yield the runs of blocks as `repeats` does, where only blocks that keep the shape of a sample are one run.
+
+    Args:
+        blocks: the blocks; such as differ in their rate of stochastic depth alone are equal here.
+        shape: shape of one sample before the first.
+    """
+    for start, times, period in repeats(tuple(map(without_rate, blocks))):
+        end = start + times * period
+        while start < end:
+            inside = chain_shape(blocks[start : start + period], shape)
+            count = (end - start) // period if inside == shape else 1
+            yield start, count, period
+            start, shape = start + count * period, inside
 
 
 def drop_rate(block: Block) -> float | None:

@@ -77,6 +77,11 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
             plan = entry.plan(chosen, shape.input_shape, shape.classes)
         except PlanError as error:
             problems.setdefault(_at_fault(error), str(error))
+    if plan and trained and trained.remat == "sqrt" and not plan.has_stacks():
+        problems["remat"] = (
+            f"remat=sqrt keeps inputs of some blocks of a stack; {plan.name} has no equal blocks of one shape in a "
+            "row. Did you mean remat=yes?"
+        )
     if problems:
         raise OptionError(problems)
     settings = RunSettings(

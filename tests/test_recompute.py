@@ -7,9 +7,17 @@ import numpy as np
 import pytest
 from autodiff import precision
 from keras.src.backend import get_keras_mask
+from networks import CLASSES, input_shape, samples
+from weights import randomise
 
+import reskeras
+from reskeras.blocks.dense import dense_layer
+from reskeras.builder import build_plan
+from reskeras.catalogue import ARCHITECTURES, plan
 from reskeras.layers import DenseBlock, Recompute, Residual
-from reskeras.transforms.portable import portable
+from reskeras.plan import Plan, Stage
+from reskeras.steps import Dense, GlobalPool
+from reskeras.transforms.portable import portable, save_portable
 
 layers = keras.layers
 
@@ -60,6 +68,45 @@ def test_a_dense_block_is_trained_to_the_same_bits():
     _assert_equal(*found)
 
 
+def test_a_dense_stage_starts_and_learns_the_same():
+    x, y = _samples((64, 4), 1)
+    starts, ends = [], []
+    with precision("float64"):
+        for remat in (False, True):
+            keras.utils.set_random_seed(1)
+            model = _dense_stage(3, remat, dropout=0.3)
+            starts.append([np.array(each) for each in model.get_weights()])
+            ends.append(_fit(model, x, y))
+    _assert_equal(*starts)
+    for wanted, found in zip(*ends, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["densenet", "imagenet_densenet", "text_densenet"])
+def test_every_densenet_recomputes_all_of_its_blocks(name):
+    shape, options = input_shape(name), ARCHITECTURES[name].tiny
+    plain, saving = (
+        reskeras.build(name, input_shape=shape, classes=CLASSES, remat=remat, **options) for remat in (False, True)
+    )
+    assert [each.path for each in saving.variables] == [each.path for each in plain.variables]
+    addresses = [address for address, _ in plan(name, shape, CLASSES, **options).blocks()]
+    assert [layer.name for layer in saving.layers if isinstance(layer, Residual) and layer.recompute] == addresses
+
+
+def test_a_recomputing_densenet_is_saved_and_taken_apart(tmp_path):
+    x, _ = samples("text_densenet")
+    saving = reskeras.build("text_densenet", input_shape=x.shape[1:], classes=CLASSES, depth=13, width=2, remat=True)
+    randomise(saving)
+    saving.save(tmp_path / "saving.keras")
+    loaded = keras.models.load_model(tmp_path / "saving.keras")
+    assert loaded.get_layer("stage1_block2").recompute
+    _assert_equal(saving.get_weights(), loaded.get_weights())
+    # Which compares the predictions of the file with those of the model.
+    save_portable(loaded, tmp_path / "plain.keras", x)
+    names = {layer.name for layer in keras.models.load_model(tmp_path / "plain.keras").layers}
+    assert {"stage1_block2_join", "stage1_block2_conv1", "stage1_block2_skip"} <= names
+
+
 def test_losses_inside_are_those_of_the_layer():
     x, y = _samples((8,), 8)
     found = []
@@ -105,15 +152,25 @@ def test_a_mask_reaches_the_layer_inside_and_goes_on():
     np.testing.assert_array_equal(*found)
 
 
-def test_what_is_kept_grows_with_the_depth_and_not_with_its_square(backend):
+def _dense_stage(depth, remat, dropout=0.0):
+    """Return a network of one stage, as the builder makes it."""
+    blocks, head = (dense_layer(4, dropout=dropout),) * depth, (GlobalPool(), Dense(1))
+    return build_plan(Plan("dense", (64, 4), 1, (), (Stage(blocks),), head), remat=remat)
+
+
+def _dense_block(depth, remat):
+    return DenseBlock(depth, 4, recompute=remat)
+
+
+@pytest.mark.parametrize("dense", [_dense_block, _dense_stage])
+def test_what_is_kept_grows_with_the_depth_and_not_with_its_square(backend, dense):
+    if backend == "jax" and dense is _dense_stage:
+        pytest.skip("JAX compiles each operation, which takes long; a dense block is recomputed in the same way")
     if backend == "tensorflow":
         pytest.skip("TensorFlow does not tell what it keeps; tests/benchmarks/bench_recompute.py measures it")
     _kept = {"torch": _kept_by_torch, "jax": _kept_by_jax}[backend]
     x = np.ones((2, 64, 4), "float32")
-    kept = {
-        recompute: [_kept(DenseBlock(depth, 4, recompute=recompute), x) for depth in (4, 8, 16)]
-        for recompute in (False, True)
-    }
+    kept = {recompute: [_kept(dense(depth, recompute), x) for depth in (4, 8, 16)] for recompute in (False, True)}
     for recompute, order in ((False, 2), (True, 1)):
         small, middle, large = kept[recompute]
         assert abs(np.log2((large - middle) / (middle - small)) - order) < 0.2, kept

@@ -101,10 +101,13 @@ def test_samples_that_the_family_does_not_take_are_the_fault_of_the_data(tmp_pat
         assert found == {"data": f"{entry.name} takes {kinds} samples; received samples of shape (7,) (vector)."}
 
 
-def test_recomputation_needs_stacks():
-    assert problems("plain", training={"remat": "yes", "stacked": False})["remat"].endswith(
-        "Did you mean remat=no, or stacked=True?"
+def test_recomputation_of_segments_needs_stacks():
+    assert problems("plain", training={"remat": "sqrt", "stacked": False})["remat"].endswith(
+        "Did you mean remat=yes, or stacked=True?"
     )
+    assert problems("densenet", training={"remat": "sqrt"})["remat"].endswith("Did you mean remat=yes?")
+    check_request("densenet", {}, {"remat": "yes"})
+    check_request("plain", {}, {"remat": "sqrt"})
 
 
 def test_a_patch_that_does_not_fit_is_the_fault_of_the_patch():

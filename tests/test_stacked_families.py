@@ -71,9 +71,17 @@ def test_recomputed_activations_change_no_number():
         np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-10)
 
 
-def test_separate_blocks_are_not_recomputed():
-    with pytest.raises(ValueError, match="recomputed in stacks alone"):
-        reskeras.build("resnet", input_shape=(8, 8, 1), classes=2, stacked=False, remat=True)
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("resnet", {"stacked": False, "remat": "sqrt"}, r"received stacked=False\. Did you mean remat=True"),
+        ("densenet", {"remat": "sqrt"}, r"densenet-19-12 has no equal blocks .* Did you mean remat=True"),
+        ("densenet", {"remat": "all"}, r"remat must be False, True or 'sqrt'.*'all'"),
+    ],
+)
+def test_recomputation_that_cannot_be_is_refused(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        reskeras.build(name, input_shape=(8, 8, 1), classes=2, **options)
 
 
 def _by_path(model):

@@ -57,8 +57,8 @@ def make_layer(step: Step, shape: Shape, name: str, data_format: str = "channels
     return layer
 
 
-def make_block(block: Block, shape: Shape, name: str, **settings) -> Residual:
-    """Return a block as one layer; arguments as in `make_layer`."""
+def make_block(block: Block, shape: Shape, name: str, recompute: bool = False, **settings) -> Residual:
+    """Return a block as one layer; `recompute` as in `Residual`, the other arguments as in `make_layer`."""
     shared = steps.chain_shape(block.before, shape)
     carried, inner = steps.chain_shape(block.skip.path, shared), block.joined_shape(shape)
     return Residual(
@@ -67,9 +67,25 @@ def make_block(block: Block, shape: Shape, name: str, **settings) -> Residual:
         make_chain(block.skip.path, shared, "path_", **settings),
         make_chain(block.after, inner, "after_", **settings),
         make_chain(block.before, shape, "before_", **settings),
+        recompute,
         name=name,
         dtype=settings.get("dtype"),
     )
+
+
+def make_appended(block: Block, shape: Shape, name: str) -> Residual:
+    """Return what a block appends, f of [x0, x1, ...], as a layer of which training keeps these pieces alone.
+
+    The joined pieces are not kept, so memory grows with the number of blocks and not with its square (Pleiss et al.
+    2017, 1707.06990).
+
+    Args:
+        block: a block that appends.
+        shape: shape of one sample of all pieces joined, channels last.
+        name: the layer's name.
+    """
+    join = keras.layers.Concatenate(name="join")
+    return Residual(make_chain(block.branch, shape), "none", before=join, recompute=True, name=name)
 
 
 def make_skip(skip: Skip, carried: Shape, data_format: str = "channels_last", dtype=None) -> keras.Layer | str:

@@ -53,11 +53,19 @@ class Recompute(Composite):
         return cls(**{**config, "layer": keras.saving.deserialize_keras_object(config["layer"])})
 
 
-def call_recomputed(layer: keras.Layer, inputs):
-    """Return what a built layer gives in training, keeping `inputs` alone for the gradient."""
+def call_recomputed(layer: keras.Layer, inputs, compute=None):
+    """Return what a built layer gives in training, keeping `inputs` alone for the gradient.
+
+    Args:
+        layer: the layer, which owns all weights and states.
+        inputs: a tensor, or a list, tuple or dictionary of them.
+        compute: `(inputs, training) -> outputs` where that is not the layer itself. It runs a second time outside of
+            Keras's call of the layer, so it tells each layer inside that this is training.
+    """
+    compute = layer if compute is None else compute
     tensors = keras.tree.flatten(inputs)
     if any(keras.utils.is_keras_tensor(each) for each in tensors):
-        return layer(inputs)
+        return compute(inputs)
     masks = [get_keras_mask(each) for each in tensors]
     trained, state = layer.trainable_variables, layer.non_trainable_variables
     structure = []
@@ -70,7 +78,7 @@ def call_recomputed(layer: keras.Layer, inputs):
             set_keras_mask(tensor, mask)
         mapping = list(zip([*trained, *state], values, strict=True))
         with keras.StatelessScope(mapping, collect_losses=True) as scope, AutocastScope(None):
-            outputs = layer(keras.tree.pack_sequence_as(inputs, given), training=True)
+            outputs = compute(keras.tree.pack_sequence_as(inputs, given), training=True)
             new = [scope.get_current_value(variable) for variable in state]
         structure[:] = outputs, len(scope.losses)
         return (*keras.tree.flatten(outputs), *scope.losses, *new)

@@ -90,8 +90,7 @@ class Stack(keras.Layer):
         blocks = list(block) if isinstance(block, (list, tuple)) else [block]
         if not isinstance(depth, int) or depth < 1:
             raise ValueError(f"depth must be a whole number from 1. Received: depth={depth!r}")
-        if remat not in (False, True, "sqrt"):
-            raise ValueError(f"remat must be False, True or 'sqrt'. Received: remat={remat!r}")
+        check_remat(remat)
         _check_count("drop_path", drop_path, depth)
         _check_count("names", names, depth * len(blocks))
         self.depth = depth
@@ -308,6 +307,12 @@ class Stack(keras.Layer):
             keras.saving.deserialize_keras_object(each) for each in (block if isinstance(block, list) else [block])
         ]
         return cls(**{**config, "block": blocks if isinstance(block, list) else blocks[0]})
+
+
+def check_remat(remat) -> None:
+    """Raise ValueError for what says neither to recompute nor not to."""
+    if remat not in (False, True, "sqrt"):
+        raise ValueError(f"remat must be False, True or 'sqrt'. Received: remat={remat!r}")
 
 
 def _check_count(name: str, values, count: int) -> None:

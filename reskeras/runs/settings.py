@@ -46,16 +46,16 @@ class TrainingOptions(Options):
     )
     remat: Literal["no", "yes", "sqrt"] = Field(
         "no",
-        description="Keep only the inputs of stacked blocks for the backward pass (sqrt: only some) and compute "
+        description="Keep only the inputs of blocks for the backward pass (sqrt: in a stack, only some) and compute "
         "the rest again: less memory, a third more arithmetic.",
     )
 
     def problems(self):
         problems = super().problems()
-        if self.remat != "no" and not self.stacked:
+        if self.remat == "sqrt" and not self.stacked:
             problems["remat"] = (
-                f"remat={self.remat} recomputes inside of stacks alone; received stacked=False. "
-                "Did you mean remat=no, or stacked=True?"
+                "remat=sqrt keeps inputs of some blocks of a stack; received stacked=False. "
+                "Did you mean remat=yes, or stacked=True?"
             )
         return problems
 

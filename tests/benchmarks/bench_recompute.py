@@ -2,8 +2,9 @@
 
     python tests/benchmarks/bench_recompute.py
 
-A ResNet of stacks, where a `Stack` keeps the input of each block (`remat=True`) or of every k-th, k the root of their
-number (`"sqrt"`); and DenseNets of several depths, whose memory must grow by as much for each layer wherever that is.
+A ResNet, of which training keeps the input of each block (`remat=True`) or in a `Stack` of every k-th, k the root of
+their number (`"sqrt"`); and DenseNets of several depths, whose memory must grow by as much for each layer wherever that
+is.
 Each row is a process of its own. "First" is the largest resident memory during the first two steps, compiling included,
 and "later" during two more, both above that of the process before training, in MB.
 """
@@ -20,44 +21,17 @@ from depth_tables import LONG, MISSING, table
 from one_process import Failed, run
 from resident import PeakMemory
 
-from reskeras import catalogue
 from reskeras.installed import installed_backends
 
-GROWTH = 12
 
-
-def resnet(depth: int, remat):
-    """Return a ResNet of stacks."""
-    import reskeras
-
-    return reskeras.build("resnet", depth=depth, input_shape=(32, 32, 3), classes=10, stacked=True, remat=remat)
-
-
-def densenet(depth: int, recompute: bool):
-    """Return a DenseNet for small images."""
-    import keras
-
-    from reskeras.layers import BatchNormalization, DenseBlock, Transition
-
-    inputs = keras.Input((32, 32, 3))
-    x = keras.layers.Conv2D(16, 3, padding="same", use_bias=False)(inputs)
-    for stage in range(3):
-        x = DenseBlock((depth - 4) // 3, GROWTH, recompute=recompute)(x if stage == 0 else Transition(1.0)(x))
-    x = keras.layers.GlobalAveragePooling2D()(keras.layers.ReLU()(BatchNormalization()(x)))
-    model = keras.Model(inputs, keras.layers.Dense(10)(x))
-    found = sum(int(keras.ops.size(each)) for each in model.trainable_variables)
-    wanted = catalogue.plan("densenet", (32, 32, 3), 10, depth=depth, growth=GROWTH).parameters()
-    if found != wanted:
-        raise ValueError(f"A DenseNet of depth {depth} trains {wanted:,} numbers, and this one {found:,}.")
-    return model
-
-
-def measure(kind: str, depth: int, recompute, batch: int) -> dict:
+def measure(kind: str, depth: int, remat, batch: int) -> dict:
     """Return the megabytes that training takes, and the seconds of the last step."""
     import keras
     import numpy as np
 
-    model = {"resnet": resnet, "densenet": densenet}[kind](depth, recompute)
+    import reskeras
+
+    model = reskeras.build(kind, depth=depth, input_shape=(32, 32, 3), classes=10, remat=remat)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss)
     generator = np.random.default_rng(0)
@@ -74,7 +48,7 @@ def measure(kind: str, depth: int, recompute, batch: int) -> dict:
 
 def measured(job: tuple, backend: str, limit: float) -> dict | None:
     """Return what `measure` finds in a process of its own, None where it fails, and print it."""
-    start = f"{LONG[backend]:<11}{job[0]:>9}-{job[1]:<4} recompute {job[2]!s:<6}"
+    start = f"{LONG[backend]:<11}{job[0]:>9}-{job[1]:<4} remat {job[2]!s:<6}"
     try:
         found = run(Path(__file__), ["--one", json.dumps(job)], backend, limit)
     except Failed as reason:
@@ -102,14 +76,14 @@ def densenet_table(found: dict, depths: list[int], backends: list[str]) -> str:
     """Return the memory of DenseNets on each backend, and by how much it grows for each layer between two depths."""
     rows = []
     for backend in backends:
-        for recompute in (False, True):
-            each = [found[backend, "densenet", depth, recompute] for depth in depths]
+        for remat in (False, True):
+            each = [found[backend, "densenet", depth, remat] for depth in depths]
             figures = [f"{one['first']:.0f}" if one else MISSING for one in each]
             pairs = zip(depths, depths[1:], each, each[1:], strict=False)
             growth = [f"{(b['first'] - a['first']) / (n - m):.1f}" if a and b else MISSING for m, n, a, b in pairs]
-            rows.append([LONG[backend], str(recompute), *figures, *growth])
+            rows.append([LONG[backend], str(remat), *figures, *growth])
     between = [f"a layer, {m} to {n}" for m, n in pairwise(depths)]
-    return table(["backend", "recompute", *(f"{depth} layers MB" for depth in depths), *between], rows)
+    return table(["backend", "remat", *(f"{depth} layers MB" for depth in depths), *between], rows)
 
 
 def main() -> None:
@@ -136,7 +110,7 @@ def main() -> None:
     print("\n" + densenet_table(found, arguments.densenets, arguments.backends))
     if arguments.json:
         content = [
-            dict(zip(("backend", "network", "depth", "recompute"), job, strict=True), **(costs or {}))
+            dict(zip(("backend", "network", "depth", "remat"), job, strict=True), **(costs or {}))
             for job, costs in found.items()
         ]
         arguments.json.write_text(json.dumps(content, indent=1) + "\n")

@@ -29,6 +29,7 @@ EXAMPLES = [
     ),
     _residual("before", lambda: {"branch": [_dense()], "before": [layers.LayerNormalization()]}, 4),
     _residual("nested", lambda: {"branch": [Residual(_dense()), _dense()]}, 4),
+    _residual("recomputed", lambda: {"branch": _dense(), "recompute": True}, 2),
     _residual("normalized", lambda: {"branch": [layers.BatchNormalization(), _dense()]}, 4, fixed=2),
     _residual("dropout", lambda: {"branch": [_dense(), layers.Dropout(0.5)]}, 2, seeds=1),
     _residual("layerscale", lambda: {"branch": [_dense()], "skip": "layerscale"}, 3),
