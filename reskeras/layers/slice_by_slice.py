@@ -10,6 +10,7 @@ from keras.src.backend import get_stateless_scope
 from keras.src.optimizers.base_optimizer import BaseOptimizer  # What all optimizers share, on every backend.
 
 from reskeras import backend
+from reskeras.layers.slices import slices_of
 
 ELEMENTWISE = {
     getattr(keras.optimizers, name).update_step
@@ -50,7 +51,7 @@ def _wrap_build(cls) -> None:
             (variables,) = (*given, *named.values())
             # Optimizers without a step of their own hand the weights on to others.
             steps = type(self).update_step is not BaseOptimizer.update_step
-            if steps and not self.built and "_slice_by_slice" not in vars(self) and any(map(_is_stacked, variables)):
+            if steps and not self.built and "_slice_by_slice" not in vars(self) and any(map(slices_of, variables)):
                 _SliceBySlice(self, variables).build(original)
             else:
                 original(self, variables)
@@ -59,10 +60,6 @@ def _wrap_build(cls) -> None:
         cls.build = build
     for each in cls.__subclasses__():
         _wrap_build(each)
-
-
-def _is_stacked(variable) -> bool:
-    return getattr(variable, "slices", None) is not None
 
 
 class _SliceBySlice:
@@ -79,7 +76,7 @@ class _SliceBySlice:
     def __init__(self, optimizer, variables):
         self._optimizer = optimizer
         self._variables = _Watched(variables)
-        self._stacked = {optimizer._var_key(each): each for each in variables if _is_stacked(each)}
+        self._stacked = {optimizer._var_key(each): each for each in variables if slices_of(each)}
         self._keys = {id(variable): key for key, variable in self._stacked.items()}
         self._states = {key: [] for key in self._stacked}
         self._present = []
@@ -129,10 +126,10 @@ class _SliceBySlice:
     def _add(self, shape, *arguments, **options):
         """Add what the optimizer keeps of a weight; of a stacked one, for each slice."""
         optimizer, owner = self._optimizer, self._variables.current
-        stacked = owner is not None and _is_stacked(owner)
-        shape = (len(owner.slices.paths), *shape) if stacked else shape
+        slices = None if owner is None else slices_of(owner)
+        shape = (len(slices.paths), *shape) if slices else shape
         added = type(optimizer).add_variable(optimizer, shape, *arguments, **options)
-        if stacked:
+        if slices:
             self._states[self._keys[id(owner)]].append(added)
         return added
 
@@ -268,8 +265,8 @@ def _as_slice(variable: keras.Variable, number: int = 0):
     """Give a stacked variable the shape of a slice, and a weight the path of one after its own."""
     before = variable._shape, variable._ndim, variable._path
     variable._shape, variable._ndim = before[0][1:], before[1] - 1
-    if _is_stacked(variable):
-        variable._path = f"{before[2]}/{variable.slices.paths[number]}"
+    if slices := slices_of(variable):
+        variable._path = f"{before[2]}/{slices.paths[number]}"
     try:
         yield
     finally:

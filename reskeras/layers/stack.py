@@ -13,7 +13,8 @@ from keras.src.backend import AutocastScope, get_keras_mask, set_keras_mask
 
 from reskeras import backend
 from reskeras.layers.slice_by_slice import act_slice_by_slice
-from reskeras.layers.slices import build_without_values, slice_starts
+from reskeras.layers.slice_starts import build_without_values, slice_starts
+from reskeras.layers.slices import Slices
 from reskeras.layers.template import Template, set_rate
 
 CONVOLUTIONS = tuple(
@@ -25,19 +26,6 @@ CONVOLUTIONS = tuple(
 LEAST_RECORDED, MOST_RECORDINGS = 6, 8
 """Slices for which a body is worth recording, on a backend that records it; and bodies that are kept recorded, for
 inputs of different shapes."""
-
-
-@dataclass(frozen=True)
-class Slices:
-    """What a stacked weight carries in its attribute `slices`.
-
-    Attributes:
-        stack: name of the stack.
-        paths: the path of each slice as a weight of its own, from shallow to deep.
-    """
-
-    stack: str
-    paths: tuple[str, ...]
 
 
 @dataclass

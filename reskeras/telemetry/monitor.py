@@ -10,6 +10,7 @@ import numpy as np
 
 from reskeras import backend
 from reskeras.files import write_whole
+from reskeras.layers.slices import rows_of, slices_of
 from reskeras.runs.folder import Run, Weight
 from reskeras.runs.series import RowWriter, gradient_row
 from reskeras.telemetry import ring
@@ -111,7 +112,7 @@ def weight_of(path: str, shape: tuple[int, ...]) -> Weight:
 
 def weights_of(variable: keras.Variable) -> list[Weight]:
     """Return the rows of the layer table for a variable: one, or for a weight of a `Stack` one for each slice."""
-    slices, shape = ring.slices_of(variable), tuple(variable.shape)
+    slices, shape = slices_of(variable), tuple(variable.shape)
     if slices is None:
         return [weight_of(variable.path, shape)]
     return [weight_of(path, shape[1:]) for path in slices.paths]
@@ -122,11 +123,11 @@ def forward_order(variables: list[keras.Variable]) -> list[int]:
     first: dict[str, int] = {}
     keys = []
     for index, variable in enumerate(variables):
-        slices = ring.slices_of(variable)
+        slices = slices_of(variable)
         # The slices of a stack come one after another, each with all of its weights.
         owner = slices.stack if slices else weight_of(variable.path, ()).layer
         begin = first.setdefault(owner, index)
-        keys += [(begin, number, index) for number in range(ring.rows_of(variable))]
+        keys += [(begin, number, index) for number in range(rows_of(variable))]
     return sorted(range(len(keys)), key=keys.__getitem__)
 
 

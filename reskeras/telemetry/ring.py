@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from reskeras import backend
-from reskeras.layers.stack import Slices
+from reskeras.layers.slices import rows_of, slices_of
 
 ROWS = 64
 """How many steps the ring remembers; it must be read at least that often."""
@@ -79,17 +79,6 @@ class _GradientRing:
         count = ops.cast(ops.mod(step + 1, _WRAP), "float32")
         row = ops.concatenate([ops.reshape(count, (1,)), norms])
         backend.write_row(self._recording.ring, ops.mod(step, ROWS), row)
-
-
-def slices_of(variable: keras.Variable) -> Slices | None:
-    """Return what the slices of a `Stack`'s weight are called, None for any other weight."""
-    return getattr(variable, "slices", None)
-
-
-def rows_of(variable: keras.Variable) -> int:
-    """Return how many norms a weight has: one, or one a slice of a `Stack`."""
-    slices = slices_of(variable)
-    return 1 if slices is None else len(slices.paths)
 
 
 def is_attached(optimizer: keras.optimizers.Optimizer) -> bool:

@@ -7,9 +7,10 @@ from typing import Any
 import keras
 
 from reskeras import backend, speeds
+from reskeras.layers.slices import rows_of
 from reskeras.runs.events import EventWriter
 from reskeras.runs.folder import Run
-from reskeras.telemetry import GradientMonitor, ring
+from reskeras.telemetry import GradientMonitor
 from reskeras.training.pace import Pace
 from reskeras.training.preparation import Prepared, prepare
 from reskeras.training.recorder import Recorder
@@ -46,7 +47,7 @@ class Session:
         settings, prepared = self._run.settings, self._prepared
         if prepared is None or prepared.settings != settings:
             prepared = prepare(settings)
-        weights = sum(map(ring.rows_of, prepared.model.trainable_variables))
+        weights = sum(map(rows_of, prepared.model.trainable_variables))
         self._events.write("built", parameters=prepared.plan.parameters(), weights=weights)
         self.fit(prepared)
         if measurement := self.measurement(prepared):
