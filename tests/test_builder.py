@@ -149,7 +149,7 @@ def test_a_network_of_several_inputs_and_outputs_is_portable(tmp_path):
     model = keras.Model(inputs, network(joined))
     x = {name: np.random.default_rng(i).normal(size=(2, 4)).astype("float32") for i, name in enumerate(inputs)}
     reskeras.save_portable(network, tmp_path / "heads.keras", x["samples"], None)
-    reskeras.save_portable(model, tmp_path / "both.keras", x)
+    reskeras.save_portable(model, str(tmp_path / "both.keras"), x)
     loaded = keras.models.load_model(tmp_path / "both.keras")
     found, wanted = loaded.predict(x, verbose=0), model.predict(x, verbose=0)
     shares = np.exp(wanted["output"]) / np.exp(wanted["output"]).sum(-1, keepdims=True)

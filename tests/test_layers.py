@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from reskeras import layers
 from reskeras.layers import DropPath, Gate, PadChannels, Residual, Scale, ScaledAdd, SelfAttention, Tokens
 
 RANDOM = np.random.default_rng(7)
@@ -84,11 +85,37 @@ def test_self_attention_is_softmax_of_scaled_products():
         (lambda: DropPath(1.0), r"rate must be at least 0 and less than 1\. Received: rate=1\.0"),
         (lambda: DropPath(0.5, per="step"), r"per must be one of sample, batch\. Received: per='step'"),
         (lambda: DropPath(0.5, scale="both"), r"scale must be one of train, test\. Received: scale='both'"),
+        (lambda: SelfAttention(0).build((None, 5, 4)), r"heads=0 and a width of 4\. Did you mean heads=1"),
+        (lambda: layers.BasicBlock(4, strides=0), r"strides must be a whole number from 1\. Received: strides=0"),
+        (lambda: layers.Transition(1.5), r"compression must be above 0 and at most 1\. Received: compression=1\.5"),
+        (lambda: layers.DenselyConnected(4).build((None, 5)), r"an axis of time or space"),
     ],
 )
 def test_wrong_arguments_say_what_came_and_what_fits(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "fits"),
+    [
+        *((name, (8,), "min_ndim=3") for name in ("BasicBlock", "BottleneckBlock", "PreActivationBlock", "WideBlock")),
+        *((name, (8,), "min_ndim=3") for name in ("PreActivationBottleneck", "Projection", "PadChannels")),
+        *((name, (), "min_ndim=3") for name in ("Transition", "HighwayConv")),
+        ("DenseBlock", (2, 4), "min_ndim=3"),
+        *((name, (4,), "ndim=3") for name in ("StackedLSTM", "LSTM1997", "PositionEmbedding", "SelfAttention")),
+        *((name, (), "ndim=3") for name in ("ClassToken", "FirstToken")),
+        ("EncoderBlock", (1, 4), "ndim=3"),
+        ("Sequence", (), "ndim=4"),
+        *((name, (), "min_ndim=2") for name in ("HighwayDense", "Bias")),
+        ("ResidualMLPBlock", (4,), "min_ndim=2"),
+        ("SkipLayerMLP", ((3,), 2), "min_ndim=2"),
+    ],
+)
+def test_an_input_of_too_few_axes_is_refused_with_what_fits(name, arguments, fits):
+    axes = int(fits[-1]) - 1
+    with pytest.raises(ValueError, match=f"expected {fits}, found ndim={axes}"):
+        getattr(layers, name)(*arguments)(keras.Input((4,) * (axes - 1)))
 
 
 def test_unknown_batch_and_time():

@@ -9,6 +9,8 @@ from reskeras.layers.rotary import RotaryAttention, turned
 class _Attention(Composite):
     """What self-attention and cross-attention share: their arguments and their four maps."""
 
+    axes = keras.layers.InputSpec(ndim=3)
+
     def _keep(self, heads, dropout, use_bias, flash_attention, key_width, **initializers):
         """Set the arguments as attributes."""
         self.heads = heads
@@ -21,7 +23,7 @@ class _Attention(Composite):
 
     def _make_attention(self, shape, memory_shape) -> None:
         width = shape[-1]
-        if width % self.heads:
+        if self.heads < 1 or width % self.heads:
             fits = [heads for heads in range(1, width + 1) if width % heads == 0]
             near = min(fits, key=lambda heads: abs(heads - self.heads))
             raise ValueError(

@@ -22,9 +22,13 @@ class Composite(keras.Layer):
     configuration is written.
     """
 
+    axes: keras.layers.InputSpec | None = None
+    """How many axes the input has, that of the batch included; Keras checks it at each call."""
+
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
+        self.input_spec = self.axes
 
     def part(self, layer_class, name: str, **arguments) -> keras.Layer:
         """Return a new sub-layer that follows this layer's precision."""
@@ -56,7 +60,16 @@ def _plain(value):
 
 
 def pooled_class(kind: str, axes: int) -> type[keras.Layer]:
-    """Return Keras's layer class for one or two space axes: `pooled_class("Conv", 2)` is Conv2D."""
+    """Return Keras's layer class for one or two space axes: `pooled_class("Conv", 2)` is Conv2D.
+
+    Raises:
+        ValueError: without such axes.
+    """
+    if axes < 1:
+        raise ValueError(
+            "Input must be (batch, time, channels) or (batch, height, width, channels). Received: one without an axis "
+            "of time or space"
+        )
     return getattr(keras.layers, f"{kind}{axes}D")
 
 

@@ -108,6 +108,8 @@ class DenseBlock(Composite):
         (None, 56, 56, 256)
     """
 
+    axes = keras.layers.InputSpec(min_ndim=3)
+
     def __init__(
         self,
         depth,
@@ -167,13 +169,20 @@ class Transition(_Chain):
     Input shape: (batch, time, channels) or (batch, height, width, channels).
     Output shape: (batch, ..., compression * channels), each other axis halved, rounded down.
 
+    Raises:
+        ValueError: for a compression that is not above 0 and at most 1.
+
     Example:
         >>> Transition(0.5)(keras.Input((56, 56, 256))).shape
         (None, 28, 28, 128)
     """
 
+    axes = keras.layers.InputSpec(min_ndim=3)
+
     def __init__(self, compression=0.5, dropout=0.0, data_format=None, **kwargs):
         super().__init__(data_format, **kwargs)
+        if not 0 < compression <= 1:
+            raise ValueError(f"compression must be above 0 and at most 1. Received: compression={compression}")
         self.compression = compression
         self.dropout = dropout
 

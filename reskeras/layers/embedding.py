@@ -92,6 +92,8 @@ class PositionEmbedding(Composite):
         (None, None, 64)
     """
 
+    axes = keras.layers.InputSpec(ndim=3)
+
     def __init__(self, most, kind="learned", embeddings_initializer="uniform", **kwargs):
         super().__init__(**kwargs)
         if kind not in POSITION_KINDS:

@@ -25,6 +25,8 @@ class HighwayDense(BlockLayer):
         (None, 50)
     """
 
+    axes = keras.layers.InputSpec(min_ndim=2)
+
     def __init__(self, activation="relu", gate_bias=-2.0, coupled=True, kernel_initializer="he_normal", **kwargs):
         super().__init__("channels_last", **kwargs)
         self.activation = activation
@@ -63,6 +65,8 @@ class HighwayConv(BlockLayer):
         >>> HighwayConv(3)(keras.Input((28, 28, 16))).shape
         (None, 28, 28, 16)
     """
+
+    axes = keras.layers.InputSpec(min_ndim=3)
 
     def __init__(
         self,

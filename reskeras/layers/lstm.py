@@ -114,6 +114,8 @@ class LSTM1997(Composite):
         (None, None, 8)
     """
 
+    axes = keras.layers.InputSpec(ndim=3)
+
     def __init__(self, units, bidirectional=False, return_sequences=False, **kwargs):
         super().__init__(**kwargs)
         self.units = units

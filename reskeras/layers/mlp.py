@@ -37,6 +37,8 @@ class ResidualMLPBlock(BlockLayer):
         (None, 64)
     """
 
+    axes = keras.layers.InputSpec(min_ndim=2)
+
     def __init__(
         self,
         units=None,
@@ -95,6 +97,8 @@ class SkipLayerMLP(BlockLayer):
         >>> SkipLayerMLP(8, 3)(keras.Input((5,))).shape
         (None, 3)
     """
+
+    axes = keras.layers.InputSpec(min_ndim=2)
 
     def __init__(self, hidden_units, units, activation="sigmoid", **kwargs):
         super().__init__(data_format="channels_last", **kwargs)

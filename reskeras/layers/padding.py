@@ -29,6 +29,8 @@ class PadChannels(Composite):
         (None, 5, 4, 32)
     """
 
+    axes = keras.layers.InputSpec(min_ndim=3)
+
     def __init__(self, filters, strides=1, pool="first", data_format=None, **kwargs):
         super().__init__(**kwargs)
         if pool not in POOLS:

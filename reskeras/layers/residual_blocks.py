@@ -14,6 +14,8 @@ from reskeras.steps import Conv, DropPath, Shape
 class _ResidualBlock(BlockLayer):
     """What the blocks here have in common; a subclass says which function of `reskeras.blocks.residual` writes it."""
 
+    axes = keras.layers.InputSpec(min_ndim=3)
+
     def __init__(
         self,
         filters,
@@ -32,6 +34,8 @@ class _ResidualBlock(BlockLayer):
         **kwargs,
     ):
         super().__init__(data_format, **kwargs)
+        if strides < 1:
+            raise ValueError(f"strides must be a whole number from 1. Received: strides={strides}")
         self.filters = filters
         self.strides = strides
         self.kernel_size = kernel_size
@@ -255,6 +259,8 @@ class Projection(BlockLayer):
         >>> Projection(64, strides=2)(keras.Input((9, 9, 16))).shape
         (None, 5, 5, 64)
     """
+
+    axes = keras.layers.InputSpec(min_ndim=3)
 
     def __init__(
         self,

@@ -45,6 +45,8 @@ class StackedLSTM(Composite):
         (None, None, 32)
     """
 
+    axes = keras.layers.InputSpec(ndim=3)
+
     def __init__(
         self,
         units,

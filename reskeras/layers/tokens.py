@@ -93,6 +93,8 @@ class Sequence(Composite):
         (None, 196, 64)
     """
 
+    axes = keras.layers.InputSpec(ndim=4)
+
     def build(self, input_shape):
         self.rows = self.part(keras.layers.Reshape, "rows", target_shape=(-1, input_shape[-1]))
         self.rows.build(input_shape)
@@ -121,6 +123,8 @@ class ClassToken(Composite):
         >>> ClassToken()(keras.Input((196, 64))).shape
         (None, 197, 64)
     """
+
+    axes = keras.layers.InputSpec(ndim=3)
 
     def build(self, input_shape):
         one = (input_shape[0], 1, 1)
@@ -157,6 +161,8 @@ class FirstToken(Composite):
         (None, 64)
     """
 
+    axes = keras.layers.InputSpec(ndim=3)
+
     def call(self, x):
         return x[:, 0]
 
@@ -180,6 +186,8 @@ class Bias(Composite):
         >>> Bias()(keras.Input((None, 1000))).shape
         (None, None, 1000)
     """
+
+    axes = keras.layers.InputSpec(min_ndim=2)
 
     def __init__(self, bias_initializer="zeros", **kwargs):
         super().__init__(**kwargs)

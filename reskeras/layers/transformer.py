@@ -14,6 +14,8 @@ SKIPS = ("add", "none", "scaled", "gate")
 class _TransformerBlock(Composite):
     """What encoder and decoder blocks share: their parts, which are blocks that are called one after another."""
 
+    axes = keras.layers.InputSpec(ndim=3)
+
     def _keep(self, **arguments) -> None:
         """Set the arguments as attributes, those checked that are names."""
         skips = [name for name in arguments if name.endswith("_skip")]

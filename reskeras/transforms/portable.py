@@ -128,7 +128,7 @@ def _address_parts(layer: Composite, new: Composite) -> None:
 
 def save_portable(
     model: keras.Model,
-    path: Path,
+    path: str | Path,
     samples: np.ndarray | dict[str, np.ndarray],
     classifier_activation: str | None = "softmax",
 ) -> None:
@@ -148,6 +148,7 @@ def save_portable(
     if classifier_activation is not None:
         model = _activated(model, classifier_activation)
     flat = portable(model)
+    path = Path(path)
     draft = path.with_name(f".{path.stem}.draft.keras")
     try:
         flat.save(draft, include_optimizer=False)
