@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -27,6 +29,9 @@ SYMBOLS = {
     "unreadable": "?",
 }
 """A sign for each state, so that no state is told by colour alone."""
+
+COLUMNS = ("run", "state", "backend", "parameters", "step", "loss", "validation", "test")
+"""What the table of runs shows."""
 
 
 class Follower:
@@ -138,26 +143,36 @@ def _percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.2%}"
 
 
-def runs_table(summaries: list[dict[str, Any]]) -> Table:
-    """Return runs as a table, one summary a row."""
+def print_runs(summaries: list[dict[str, Any]], console: Console) -> None:
+    """Print a table with a line for each run: on a terminal too narrow for all columns fewer, elsewhere all."""
+    unlimited = console.options.update(max_width=10_000)
+    for columns in (COLUMNS, [name for name in COLUMNS if name not in ("backend", "parameters")]):
+        table = _runs_table(summaries, columns)
+        width = Measurement.get(console, unlimited, table).maximum
+        if not console.is_terminal or width <= console.width:
+            break
+    if not console.is_terminal:
+        console.width = width
+    console.print(table)
+
+
+def _runs_table(summaries: list[dict[str, Any]], columns: Iterable[str]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    columns = ("run", "state", "backend", "parameters", "step", "loss", "validation", "test")
     for name in columns:
-        table.add_column(
-            name, justify="left" if name in columns[:3] else "right", overflow="fold", no_wrap=name in columns[:2]
-        )
+        table.add_column(name, justify="left" if name in ("run", "state", "backend") else "right", no_wrap=True)
     for each in summaries:
         parameters = each.get("parameters")
-        table.add_row(
-            escape(each["run"]),
-            f"{SYMBOLS.get(each['state'], '')} {each['state']}",
-            str(each.get("backend") or "-"),
-            f"{parameters:,}" if parameters else "-",
-            f"{each['step']:,}/{each['steps']:,}" if each.get("steps") else "-",
-            _number(each.get("loss")),
-            _percent(each.get("validation_accuracy")),
-            _percent(each.get("test_accuracy")),
-        )
+        cells = {
+            "run": escape(each["run"]),
+            "state": f"{SYMBOLS.get(each['state'], '')} {each['state']}",
+            "backend": str(each.get("backend") or "-"),
+            "parameters": f"{parameters:,}" if parameters else "-",
+            "step": f"{each['step']:,}/{each['steps']:,}" if each.get("steps") else "-",
+            "loss": _number(each.get("loss")),
+            "validation": _percent(each.get("validation_accuracy")),
+            "test": _percent(each.get("test_accuracy")),
+        }
+        table.add_row(*(cells[name] for name in columns))
     return table
 
 

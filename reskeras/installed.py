@@ -26,15 +26,20 @@ def installed_backends() -> list[str]:
 def auto_candidates() -> list[str]:
     """Return the backends that `auto` chooses among, the usual one first.
 
-    What `KERAS_BACKEND` names is the only one, if it is installed; else they are all that are installed.
+    The one of `BACKENDS` that `KERAS_BACKEND` names is the only one; else they are all that are installed.
 
     Raises:
-        BackendMissing: where none is installed, with a command that installs one.
+        BackendMissing: where that one, or any at all, is not installed, with a command that installs one.
     """
     installed = installed_backends()
     if not installed:
         raise BackendMissing(_none_installed())
     preferred = os.environ.get("KERAS_BACKEND", "")
+    if preferred in BACKENDS and preferred not in installed:
+        raise BackendMissing(
+            f"KERAS_BACKEND is {preferred}, which is not installed (installed: {', '.join(installed)}). Set it to one "
+            f"that is, or install {preferred} with {how_to_install(preferred)}"
+        )
     return [preferred] if preferred in installed else installed
 
 
@@ -47,10 +52,11 @@ def resolve_backend(wanted: str) -> str:
     Raises:
         BackendMissing: with the command that installs it.
     """
-    candidates = auto_candidates()
     if wanted == "auto":
-        return candidates[0]
+        return auto_candidates()[0]
     installed = installed_backends()
+    if not installed:
+        raise BackendMissing(_none_installed())
     if wanted not in installed:
         raise BackendMissing(
             f"The backend {wanted} is not installed (installed: {', '.join(installed)}). Install it with "

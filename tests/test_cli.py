@@ -1,5 +1,6 @@
 """The command line as a user has it: real processes from the command to the finished folder."""
 
+import io
 import json
 import os
 import pty
@@ -10,6 +11,7 @@ import sys
 
 import numpy as np
 import pytest
+from rich.console import Console
 from workbench import (
     DEADLINE,
     ENDLESS,
@@ -23,6 +25,7 @@ from workbench import (
     wait_for,
 )
 
+from reskeras.console import print_runs
 from reskeras.runs import Run
 
 pytest_plugins = ["workbench"]
@@ -98,6 +101,29 @@ def test_runs_shows_damaged_diverged_and_oddly_named_runs(finished, tmp_path):
     assert re.search(r"damaged +\? unreadable", table)
     assert re.search(r"odd\[red\] +☠ crashed", table)
     assert re.search(r"diverged +☠ crashed .* nan", table)
+
+
+def test_a_run_is_one_line_of_the_table_whatever_the_width(finished):
+    summary = {
+        **finished.run.summary(),
+        "run": "resnet-56-none-digits-1",
+        "backend": "tensorflow",
+        "parameters": 852730,
+    }
+    summary |= {"step": 200, "steps": 200, "validation_accuracy": 0.9306}
+    for terminal, width, shown in ((True, 80, False), (True, 120, True), (False, 20, True)):
+        console = Console(width=width, force_terminal=terminal, color_system=None, record=True, file=io.StringIO())
+        print_runs([summary], console)
+        heading, line = console.export_text().splitlines()
+        assert "resnet-56-none-digits-1" in line and "93.06%" in line
+        assert ("tensorflow" in line) == ("parameters" in heading) == shown
+
+
+def test_runs_in_what_is_no_folder_are_refused(tmp_path):
+    (tmp_path / "file").touch()
+    done = reskeras("runs", "--runs", "file", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "Error: file is not a folder of runs. Name another one with --runs.\n"
 
 
 def test_runs_of_an_empty_folder_says_how_to_start(tmp_path):

@@ -300,6 +300,13 @@ def test_what_is_no_file_is_refused_and_does_not_hang(tmp_path):
     assert len(said) == len(paths)
 
 
+@pytest.mark.parametrize("content", [b"", b"hello\n", b"\x80\x04N."], ids=("empty", "text", "pickle"))
+def test_a_file_of_another_kind_is_refused_without_the_advice_to_unpickle_it(tmp_path, content):
+    path = tmp_path / "samples.npz"
+    path.write_bytes(content)
+    assert refusal(path) == f"{path} cannot be read as an .npz file: it is not one that np.savez writes."
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads any file")
 def test_an_unreadable_file_is_refused(tmp_path):
     path = write(tmp_path, **arrays())

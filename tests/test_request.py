@@ -125,11 +125,12 @@ def test_backends_are_chosen_by_name_by_environment_and_by_order(monkeypatch):
         assert resolve_backend(backend) == backend
         monkeypatch.setenv("KERAS_BACKEND", backend)
         assert resolve_backend("auto") == backend
+    # A Keras without such a backend has its own words for that.
     monkeypatch.setenv("KERAS_BACKEND", "theano")
     assert resolve_backend("auto") == present[0]
 
 
-def missing_backend(wanted, *search_path):
+def missing_backend(wanted, *search_path, **environment):
     """Return what is said in a Python without site-packages, where no backend is but those on the search path."""
     program = (
         "import runpy, sys; module = runpy.run_path(sys.argv[1])\n"
@@ -137,7 +138,7 @@ def missing_backend(wanted, *search_path):
         "except module['BackendMissing'] as error: print(error)"
     )
     command = [sys.executable, "-S", "-c", program, installed.__file__, wanted]
-    environment = {"PYTHONPATH": os.pathsep.join(map(str, search_path))}
+    environment["PYTHONPATH"] = os.pathsep.join(map(str, search_path))
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60).stdout.strip()
 
 
@@ -153,3 +154,8 @@ def test_a_backend_that_is_not_there_is_answered_with_the_command_that_brings_it
     assert missing_backend("torch", tmp_path) == (
         'The backend torch is not installed (installed: jax). Install it with python -m pip install "reskeras[torch]"'
     )
+    assert missing_backend("auto", tmp_path, KERAS_BACKEND="torch") == (
+        "KERAS_BACKEND is torch, which is not installed (installed: jax). Set it to one that is, or install torch with "
+        'python -m pip install "reskeras[torch]"'
+    )
+    assert missing_backend("jax", tmp_path, KERAS_BACKEND="torch") == ""

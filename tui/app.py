@@ -269,7 +269,7 @@ Examples:
     "--warm/--no-warm",
     default=True,
     show_default=True,
-    help="Keep one worker ready while a run is designed: it starts at once, and takes 0.3 to 0.7 GB of memory.",
+    help="Keep one worker ready while a run is designed: it starts at once, and takes 0.3 to 1 GB of memory.",
 )
 @click.version_option(package_name="reskeras", prog_name="reskeras-tui")
 def main(runs: Path, warm: bool) -> None:

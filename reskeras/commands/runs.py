@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from reskeras.commands.common import CONTEXT, finite, runs_option
-from reskeras.console import runs_table
+from reskeras.commands.common import CONTEXT, fail, finite, runs_option
+from reskeras.console import print_runs
 from reskeras.runs import Run, RunError, list_runs
 
 
@@ -24,13 +24,15 @@ def runs(runs: Path, as_json: bool):
       reskeras runs
       reskeras runs --json --runs /data/runs
     """
+    if runs.exists() and not runs.is_dir():
+        fail(f"{runs} is not a folder of runs. Name another one with --runs.", 2)
     summaries = [_summary(run) for run in list_runs(runs)]
     if as_json:
         click.echo(json.dumps([finite(summary) for summary in summaries]))
     elif not summaries:
         click.echo(f"No runs in {runs} yet. Start one with: reskeras train resnet")
     else:
-        Console().print(runs_table(summaries))
+        print_runs(summaries, Console())
 
 
 def _summary(run: Run) -> dict:

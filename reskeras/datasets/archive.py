@@ -51,6 +51,10 @@ def _reading(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
             what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
             raise DataError(f"{path} is {what}; it must be an .npz file with {', '.join(NAMES)}.")
         with path.open("rb") as source:
+            if not source.read(6).startswith((b"PK", np.lib.format.MAGIC_PREFIX)):
+                # numpy takes any other bytes for a pickle, and advises to load it all the same.
+                raise DataError(f"{path} cannot be read as an .npz file: it is not one that np.savez writes.")
+            source.seek(0)
             file = np.load(source, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise DataError(f"{path} holds a single array; it must be an .npz file with {', '.join(NAMES)}.")

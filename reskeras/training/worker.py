@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 
 from reskeras.installed import BackendMissing, resolve_backend
-from reskeras.runs import liveness
+from reskeras.runs import control, liveness
 from reskeras.runs.events import EventWriter
 from reskeras.runs.folder import Run, RunError
 
@@ -62,7 +62,7 @@ def work(run: Run, prepared=None) -> int:
 
 
 def _train(run: Run, events: EventWriter, prepared) -> str:
-    signals = _Signals()
+    signals = _Signals(run)
     settings = run.settings
     backend = resolve_backend(settings.training.backend)
     events.write("starting", backend=backend, pid=os.getpid())
@@ -86,10 +86,11 @@ def load(backend: str) -> None:
 
 
 class _Signals:
-    """Turns the first signal during a training into a gentle stop, and any other signal into the end."""
+    """Turns the first signal during a training into a gentle stop, and one after another request into the end."""
 
-    def __init__(self):
+    def __init__(self, run: Run):
         self.session = None
+        self._run = run
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._take)
 
@@ -97,9 +98,13 @@ class _Signals:
         recorder = self.session.recorder if self.session else None
         if recorder is None:
             raise KeyboardInterrupt("Ended before the training began; there is no network to save.")
-        if recorder.stop_requested:
+        if recorder.stop_requested or self._stop_waits():
             raise KeyboardInterrupt("Ended by a second signal, before the network was saved.")
         recorder.stop_requested = True
+
+    def _stop_waits(self) -> bool:
+        """Return whether a command asked for the same and has not been taken up yet."""
+        return any(command == "stop" for _, command in control.waiting(self._run.commands_path))
 
 
 def _explain(error: Exception) -> tuple[str, int]:

@@ -18,16 +18,20 @@ def test_form_and_plan_are_within_reach(bench, size):
         await until(pilot, lambda: all(word in text_of(app) for word in ("architecture", "Start", "Quit")))
         if size[0] < 100:
             assert "y = x + f" not in text_of(app)
+            app.screen.query_one("#option-depth").focus()
             await pilot.press("f2")
             await until(pilot, lambda: "y = x + f" in text_of(app))
             assert "reskeras train" in text_of(app)
             await pilot.press("f2")
             await until(pilot, lambda: "architecture" in text_of(app))
+            assert app.focused.id == "option-depth"
         else:
             await until(pilot, lambda: "y = x + f" in text_of(app) and "reskeras train" in text_of(app))
         visited = {widget.id for widget in app.screen.focus_chain}
         wanted = {field.control.id for field in app.screen.query_one("#form").fields()}
         assert wanted | {"start"} <= visited
+        app.screen.query_one("#start").focus()
+        await until(pilot, lambda: not words_of(app, "#field-help"))
 
     bench(story, size=size)
 

@@ -11,6 +11,7 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.timer import Timer
+from textual.widget import Widget
 from textual.widgets import Button, Footer, Label, Static
 
 from reskeras.options import OptionError
@@ -72,6 +73,7 @@ class DesignScreen(Screen):
         self._choice: Choice | None = None
         self._problems: dict[str, str] = {}
         self._narrow = False
+        self._left: Widget | None = None
         self._starting = False
 
     def compose(self) -> ComposeResult:
@@ -179,16 +181,16 @@ class DesignScreen(Screen):
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         field = self.form.field_of(event.widget)
-        if field is not None:
-            self.query_one("#field-help", Label).update(help_text(field.option))
+        self.query_one("#field-help", Label).update(help_text(field.option) if field else "")
 
     def action_toggle_plan(self) -> None:
         """Show the plan in place of the form, or the form again."""
         self.toggle_class("-plan")
         if self.has_class("-plan"):
+            self._left = self.focused
             self.query_one(PlanView).focus()
         else:
-            self.form.fields()[0].control.focus()
+            (self._left or self.form.fields()[0].control).focus()
 
     def action_copy_command(self) -> None:
         """Hand the command to the terminal's clipboard."""
