@@ -24,6 +24,13 @@ def skips(name: str) -> tuple[str, ...]:
 TINY = [(name, skip) for name in ARCHITECTURES for skip in skips(name)]
 """Every architecture with every skip."""
 
+ONCE = [
+    (name, skip)
+    for index, (name, skip) in enumerate(TINY)
+    if name not in dict(TINY[:index]) or skip not in dict(map(reversed, TINY[:index]))
+]
+"""Every architecture and every skip, each once at least: for what takes compiling, and where the two do not meet."""
+
 
 def input_shape(name: str) -> tuple[int, ...]:
     """Return the shape of a sample that an architecture takes."""

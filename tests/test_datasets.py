@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from reskeras import datasets
 from reskeras.datasets import EMBEDDED, DataError, Dataset, DataShape, split
 
+pytestmark = pytest.mark.any_backend
+
 
 def arrays(train=6, test=4, sample=(4, 4), kind=np.uint8):
     """Return arrays of a good data set of three classes, every value of the samples different from the next."""

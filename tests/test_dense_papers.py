@@ -6,6 +6,8 @@ import pytest
 
 from reskeras.catalogue import PRESETS, plan
 
+pytestmark = pytest.mark.any_backend
+
 # Table 2: trained parameters counted as the authors' code has them, what the table prints, and multiply-adds.
 SMALL_IMAGES = [
     ("densenet-40-12", 1_019_722, "1.0M", "0.265"),

@@ -4,6 +4,8 @@ import pytest
 
 from reskeras.catalogue import PRESETS, plan
 
+pytestmark = pytest.mark.any_backend
+
 # 1507.06228, section 3.1: 784 inputs and 10 classes; 71 units a plain layer, 50 a highway layer; 900 by the same rule.
 FULLY_CONNECTED = [
     ("plain-10", 102_463, ""),

@@ -107,7 +107,9 @@ def temporary(tmp_path, monkeypatch):
     return folder
 
 
-def test_a_tiny_network_is_measured_as_its_run_is(finished, workers_environment, temporary, backend):
+def test_a_tiny_network_is_measured_as_its_run_is(finished, workers_environment, temporary, backend, monkeypatch):
+    # Other tests train this network too, and what is kept is of the last one.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(finished.caches))
     settings = finished.run.settings
     request = check_request("plain", settings.options, settings.training.model_dump())
     began = time.monotonic()

@@ -19,6 +19,8 @@ from reskeras.commands.describe import count_blocks
 from reskeras.options import OptionError, describe
 from reskeras.request import check_request
 
+pytestmark = pytest.mark.any_backend
+
 SMALL = Preset("small-net", {"depth": 14, "skip": "none"}, (16, 16, 3), 7, 12_345, "0.01M")
 
 

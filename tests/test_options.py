@@ -15,6 +15,8 @@ from reskeras.catalogue import ARCHITECTURES, find
 from reskeras.options import OptionError, Options, check, depth_problem, describe
 from reskeras.runs import TrainingOptions
 
+pytestmark = pytest.mark.any_backend
+
 
 class Lamp(Options):
     """A group with one option of every kind."""

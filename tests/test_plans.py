@@ -16,6 +16,8 @@ from reskeras.options import OptionError, check, describe
 from reskeras.plan import Block, Plan, Skip, Stage, repeats
 from reskeras.steps import AveragePool, Conv, Dense, Norm, PlanError
 
+pytestmark = pytest.mark.any_backend
+
 SAMPLES = {"vector": (6,), "sequence": (6, 3), "image": (8, 8, 3), "tokens": (6,)}
 CLASSES = 5
 

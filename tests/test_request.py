@@ -16,6 +16,8 @@ from reskeras.options import OptionError
 from reskeras.request import check_request
 from reskeras.runs import RunSettings, TrainingOptions
 
+pytestmark = pytest.mark.any_backend
+
 FAMILIES = sorted(TRAINABLE)
 
 

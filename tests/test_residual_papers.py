@@ -12,6 +12,8 @@ from reskeras.catalogue import plan
 from reskeras.options import OptionError
 from reskeras.steps import Activation, Conv, Dropout, DropPath, Norm, Pad
 
+pytestmark = pytest.mark.any_backend
+
 CIFAR = {"input_shape": (32, 32, 3), "classes": 10}
 CIFAR_100 = {"input_shape": (32, 32, 3), "classes": 100}
 IMAGENET = {"input_shape": (224, 224, 3), "classes": 1000}

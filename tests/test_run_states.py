@@ -11,6 +11,8 @@ from reskeras import runs
 from reskeras.runs import RunSettings, TrainingOptions, control, launch, liveness
 from reskeras.runs.events import EventWriter
 
+pytestmark = pytest.mark.any_backend
+
 
 @pytest.fixture
 def run(tmp_path):

@@ -19,6 +19,8 @@ from reskeras.runs.events import EventWriter, read_events
 from reskeras.runs.folder import Run
 from reskeras.runs.series import CURVE, RowWriter, bin_rows, gradient_row, read_rows
 
+pytestmark = pytest.mark.any_backend
+
 
 def run_settings(**changes):
     facts = {

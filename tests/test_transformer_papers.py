@@ -11,6 +11,8 @@ from reskeras.options import OptionError
 from reskeras.plan import Plan, Stage
 from reskeras.steps import Attention, CrossAttention, DropPath, Initializer, PlanError, chain_parameters
 
+pytestmark = pytest.mark.any_backend
+
 FAMILIES = [ARCHITECTURES[name] for name in ("translator", "bert", "gpt", "vit")]
 PRESETS = [pytest.param(preset, id=preset.name) for entry in FAMILIES for preset in entry.presets]
 

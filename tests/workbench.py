@@ -177,18 +177,21 @@ def bench(tmp_path_factory) -> Bench:
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that the command line trained to its end, and what it printed."""
+    """A run that the command line trained to its end, what it printed, and the folder of what it alone has cached."""
 
     run: Run
     done: subprocess.CompletedProcess
+    caches: Path
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Finished:
     """A finished run that all tests share and none may change."""
     home = tmp_path_factory.mktemp("home")
-    done = reskeras("train", "plain", *FIRST_TRAINING, "--name", "first", "--json", cwd=home)
-    return Finished(Run(home / "saved_models/first"), done)
+    caches = home / "caches"
+    own = environment(XDG_CACHE_HOME=str(caches))
+    done = reskeras("train", "plain", *FIRST_TRAINING, "--name", "first", "--json", cwd=home, env=own)
+    return Finished(Run(home / "saved_models/first"), done, caches)
 
 
 def events(run: Run, kind: str) -> list[dict[str, Any]]:

@@ -18,6 +18,8 @@ from reskeras.options import describe
 from reskeras.request import check_request
 from reskeras.runs import TrainingOptions
 
+pytestmark = pytest.mark.any_backend
+
 CONTROLS = {"choice": Select, "flag": Switch, "integer": Input, "number": Input, "text": Input}
 
 

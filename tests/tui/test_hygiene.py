@@ -4,6 +4,10 @@ import resource
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.any_backend
+
 FORBIDDEN = ("keras", "tensorflow", "jax", "torch", "sklearn")
 
 

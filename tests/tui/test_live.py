@@ -11,6 +11,8 @@ from reskeras_tui.screens.live import LiveScreen
 from reskeras_tui.widgets.run_status import RunStatus
 from watching import text_of, until
 
+pytestmark = pytest.mark.any_backend
+
 
 def status(app) -> str:
     return str(app.screen.query_one("#status", RunStatus).content)

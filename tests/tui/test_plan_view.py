@@ -12,6 +12,8 @@ from reskeras.options import describe
 from reskeras.plan import Block, Head, Plan, Skip, Stage
 from reskeras.steps import Activation, Conv, CrossAttention, Dense, Embedding, FirstToken, GlobalPool, Norm
 
+pytestmark = pytest.mark.any_backend
+
 CHOICES = [
     (name, skip)
     for name, entry in ARCHITECTURES.items()

@@ -20,6 +20,8 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from textual.widget import Widget
 
+pytestmark = pytest.mark.any_backend
+
 NASTY = [0.0, -1.0, 1e-300, 1e300, -1e300, 1.0, math.nan, math.inf, -math.inf, 5e-324]
 NORMS = st.sampled_from([0.0, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, math.nan, math.inf])
 FINITE = st.floats(allow_nan=False, allow_infinity=False)

@@ -8,6 +8,8 @@ from watching import text_of, until, words_of
 
 from reskeras.runs import launch, liveness
 
+pytestmark = pytest.mark.any_backend
+
 SIZES = ((80, 24), (100, 30), (160, 48))
 
 
