@@ -1,6 +1,8 @@
 """The architectures, in the order that people are shown them, and the look-up by name."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from reskeras.architectures import Architecture, Preset
 from reskeras.architectures.alphago_zero import ALPHAGO_ZERO
@@ -90,6 +92,13 @@ def plan(name: str, input_shape: tuple[int, ...] | None = None, classes: int | N
         OptionError: for an unknown name, or an option that cannot be used.
         PlanError: where the architecture does not take samples of this shape, or neither shape nor preset is given.
     """
+    return plan_with(name, options, input_shape, classes)
+
+
+def plan_with(
+    name: str, options: Mapping[str, Any], input_shape: tuple[int, ...] | None = None, classes: int | None = None
+) -> Plan:
+    """Return the same as `plan` with the options as one argument: those of a file may have any name."""
     entry, preset = find(name)
     if preset is None and (input_shape is None or classes is None):
         raise PlanError(f"{name} is a family of networks: give input_shape and classes, or a preset's name.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,15 @@ from reskeras.runs.launch import SHARING_CORES
 os.environ["KERAS_BACKEND"] = resolve_backend("auto")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Tests run what XLA compiles a few times only: compiling it well would take most of their time.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
+COMPILED_WELL = {
+    "xla_backend_optimization_level": "3",
+    "xla_llvm_disable_expensive_passes": False,
+    "xla_cpu_use_fusion_emitters": True,
+}
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false",
+)
 for _name, _value in SHARING_CORES.items():
     os.environ.setdefault(_name, _value)
 if "PYTEST_XDIST_WORKER" not in os.environ:
@@ -38,6 +47,15 @@ with contextlib.suppress(ImportError):
 def backend() -> str:
     """The backend under test."""
     return os.environ["KERAS_BACKEND"]
+
+
+@pytest.fixture
+def compiled_well(backend, monkeypatch):
+    """What Keras compiles on JAX is compiled as it is for users, and not as soon as possible."""
+    if backend == "jax":
+        from keras.src.backend.jax import trainer
+
+        monkeypatch.setattr(trainer, "jit", partial(trainer.jit, compiler_options=COMPILED_WELL))
 
 
 @pytest.fixture

@@ -119,6 +119,7 @@ def test_a_run_is_one_line_of_the_table_whatever_the_width(finished):
         assert ("tensorflow" in line) == ("parameters" in heading) == shown
 
 
+@pytest.mark.any_backend
 def test_runs_in_what_is_no_folder_are_refused(tmp_path):
     (tmp_path / "file").touch()
     done = reskeras("runs", "--runs", "file", cwd=tmp_path)
@@ -126,12 +127,14 @@ def test_runs_in_what_is_no_folder_are_refused(tmp_path):
     assert done.stderr == "Error: file is not a folder of runs. Name another one with --runs.\n"
 
 
+@pytest.mark.any_backend
 def test_runs_of_an_empty_folder_says_how_to_start(tmp_path):
     done = reskeras("runs", cwd=tmp_path)
     assert done.stdout == "No runs in saved_models yet. Start one with: reskeras train resnet\n"
     assert json.loads(reskeras("runs", "--json", "--runs", tmp_path, cwd=tmp_path).stdout) == []
 
 
+@pytest.mark.any_backend
 def test_the_plan_is_described_without_making_anything(tmp_path):
     done = reskeras("describe", "plain", *TINY, "--json", cwd=tmp_path)
     assert json.loads(done.stdout)["parameters"] == 682
@@ -139,6 +142,7 @@ def test_the_plan_is_described_without_making_anything(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("command", [(), ("train",), ("describe",)], ids=" ".join)
 def test_a_command_that_is_not_whole_shows_its_help_as_it_is(command, tmp_path):
     done = reskeras(*command, cwd=tmp_path)
@@ -166,6 +170,7 @@ BAD_DATA = {
 }
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("name", BAD_DATA)
 def test_data_that_does_not_fit_is_refused(name, tmp_path):
     changes, told = BAD_DATA[name]
@@ -201,6 +206,7 @@ BAD_COMMANDS = {
 }  # fmt: skip
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("command", BAD_COMMANDS)
 def test_what_a_user_can_mend_is_told_in_one_paragraph_and_leaves_nothing(command, tmp_path):
     np.savez(tmp_path / "flat.npz", **samples())
@@ -273,6 +279,7 @@ def test_a_backend_that_is_missing_is_named_with_the_command_that_installs_it(tm
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.any_backend
 def test_an_error_is_told_on_a_terminal_that_was_never_given_a_size(tmp_path):
     ours, theirs = pty.openpty()
     process = start_reskeras("train", "plane", cwd=tmp_path, stdout=theirs, stderr=theirs)

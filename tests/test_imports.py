@@ -42,6 +42,7 @@ def test_the_walk_finds_the_modules():
     assert known <= set(light_modules())
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("module", light_modules())
 def test_importing_it_loads_no_heavy_library(module):
     program = f"import sys, {module}; print(*sorted({set(HEAVY)!r} & set(sys.modules)))"
@@ -50,6 +51,7 @@ def test_importing_it_loads_no_heavy_library(module):
     assert done.stdout.split() == []
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(
     "question", ["catalogue.plan('resnet', (8, 8, 1), 10).text()", "datasets.describe('digits')", "runs.list_runs()"]
 )
@@ -61,6 +63,7 @@ def test_data_can_be_asked_for_without_a_heavy_library(question):
     assert done.stdout.split() == []
 
 
+@pytest.mark.any_backend
 def test_imports_run_downwards_as_the_contracts_say():
     repository = Path(__file__).resolve().parents[1]
     program = "from importlinter.cli import lint_imports_command; lint_imports_command()"

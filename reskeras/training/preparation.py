@@ -100,7 +100,7 @@ def is_quick(settings: RunSettings) -> bool:
     """Return whether a step of a run takes little time and memory, and its data cannot change."""
     if settings.training.data not in datasets.EMBEDDED:
         return False
-    plan = catalogue.plan(settings.architecture, settings.input_shape, settings.classes, **settings.options)
+    plan = catalogue.plan_with(settings.architecture, settings.options, settings.input_shape, settings.classes)
     cost, batch = plan.cost(), settings.training.batch_size
     return (
         4 * (cost.activations * batch + 4 * cost.parameters) <= MOST_MEMORY
@@ -120,7 +120,7 @@ def plan_of(settings: RunSettings, data: datasets.Dataset) -> Plan:
 
     So the trained network takes raw samples, and whoever loads the file need not know how they were prepared.
     """
-    plan = catalogue.plan(settings.architecture, data.shape.input_shape, data.classes, **settings.options)
+    plan = catalogue.plan_with(settings.architecture, settings.options, data.shape.input_shape, data.classes)
     return replace(plan, stem=(Standardize(*data.moments()), *plan.stem))
 
 
