@@ -1,6 +1,7 @@
 """What every layer here has in common: it is made of Keras's own layers, and only they own weights."""
 
 import inspect
+from numbers import Integral
 
 import keras
 from keras.src.backend import get_keras_mask
@@ -57,6 +58,13 @@ def _plain(value):
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
     return value
+
+
+def check_counts(**counts) -> None:
+    """Raise ValueError, with its name, for what is not a whole number from 1."""
+    for name, count in counts.items():
+        if not isinstance(count, Integral) or count < 1:
+            raise ValueError(f"{name} must be a whole number from 1. Received: {name}={count!r}")
 
 
 def pooled_class(kind: str, axes: int) -> type[keras.Layer]:

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from reskeras.layers.composite import Composite, mask_of, start_as
+from reskeras.layers.composite import Composite, check_counts, mask_of, start_as
 
 POSITION_KINDS = ("learned", "sinusoidal")
 
@@ -98,6 +98,7 @@ class PositionEmbedding(Composite):
         super().__init__(**kwargs)
         if kind not in POSITION_KINDS:
             raise ValueError(f"kind must be one of {', '.join(POSITION_KINDS)}. Received: kind={kind!r}")
+        check_counts(most=most)
         self.most = most
         self.kind = kind
         self.embeddings_initializer = keras.initializers.get(embeddings_initializer)

@@ -4,6 +4,7 @@ import keras
 
 from reskeras.blocks.mlp import ResidualMLP, skip_layer_mlp
 from reskeras.layers.block import BlockLayer
+from reskeras.layers.composite import check_counts
 
 ORDERS = ("post", "pre")
 NORMALIZATIONS = ("batch", "layer", "none")
@@ -56,6 +57,8 @@ class ResidualMLPBlock(BlockLayer):
         _check("order", order, ORDERS)
         _check("normalization", normalization, NORMALIZATIONS)
         _check("skip", skip, SKIPS)
+        given = {"units": units, "hidden_units": hidden_units}
+        check_counts(**{name: count for name, count in given.items() if count is not None})
         if silent_start and skip in ("none", "scaled"):
             raise ValueError(
                 "silent_start needs a skip that carries x and lets the gradient reach f, skip='add' or skip='gate'. "

@@ -6,7 +6,7 @@ import keras
 
 from reskeras.blocks import residual
 from reskeras.layers.block import BlockLayer
-from reskeras.layers.composite import configuration
+from reskeras.layers.composite import check_counts, configuration
 from reskeras.plan import Block, Skip
 from reskeras.steps import Conv, DropPath, Shape
 
@@ -34,8 +34,7 @@ class _ResidualBlock(BlockLayer):
         **kwargs,
     ):
         super().__init__(data_format, **kwargs)
-        if strides < 1:
-            raise ValueError(f"strides must be a whole number from 1. Received: strides={strides}")
+        check_counts(filters=filters, strides=strides)
         self.filters = filters
         self.strides = strides
         self.kernel_size = kernel_size

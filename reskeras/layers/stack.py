@@ -12,6 +12,7 @@ import numpy as np
 from keras.src.backend import AutocastScope, get_keras_mask, set_keras_mask
 
 from reskeras import backend
+from reskeras.layers.composite import check_counts
 from reskeras.layers.slice_by_slice import act_slice_by_slice
 from reskeras.layers.slice_starts import build_without_values, slice_starts
 from reskeras.layers.slices import Slices
@@ -76,8 +77,7 @@ class Stack(keras.Layer):
     def __init__(self, block, depth, drop_path=None, remat=False, names=None, **kwargs):
         super().__init__(**kwargs)
         blocks = list(block) if isinstance(block, (list, tuple)) else [block]
-        if not isinstance(depth, int) or depth < 1:
-            raise ValueError(f"depth must be a whole number from 1. Received: depth={depth!r}")
+        check_counts(depth=depth)
         check_remat(remat)
         _check_count("drop_path", drop_path, depth)
         _check_count("names", names, depth * len(blocks))
