@@ -10,6 +10,7 @@ from timed import ALL, asked, measured
 
 from reskeras import doctor, installed, speeds
 from reskeras.commands.doctor import _diagnosis
+from reskeras.options import OptionError
 from reskeras.speeds import Workload, choose, fastest, keep, kept, nearest
 from reskeras.training.pace import Pace
 
@@ -169,7 +170,8 @@ def test_measurements_decide_only_where_nobody_else_does(all_installed, monkeypa
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     assert choose(asked()) == speeds.Choice("jax")
     monkeypatch.setenv("KERAS_BACKEND", "torch")
-    assert choose(asked()).backend == "tensorflow"
+    with pytest.raises(OptionError, match="KERAS_BACKEND is torch, which is not installed"):
+        choose(asked())
 
 
 def test_a_request_knows_its_steps():

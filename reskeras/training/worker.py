@@ -9,6 +9,7 @@ import signal
 import sys
 import traceback
 from pathlib import Path
+from typing import NoReturn
 
 from reskeras.installed import BackendMissing, resolve_backend
 from reskeras.runs import control, liveness
@@ -44,10 +45,12 @@ def work(run: Run, prepared=None) -> int:
     except OSError as error:
         _tell(f"{run.folder} cannot be written: {error.strerror}.")
         return 1
+    signals = _Signals(run)
     try:
-        status = _train(run, events, prepared)
-    except KeyboardInterrupt as interrupt:
-        return _end(events, "stopped", str(interrupt), 1)
+        signals.listen()
+        status = _train(run, events, prepared, signals)
+    except KeyboardInterrupt:
+        return _end(events, "stopped", signals.ended, 1)
     except MemoryError:
         return _end(events, "failed", "Out of memory. Choose a smaller batch size, width or depth.", 2)
     except OSError as error:
@@ -57,18 +60,23 @@ def work(run: Run, prepared=None) -> int:
         return _end(events, "failed", reason, 1)
     except Exception as error:
         _tell(traceback.format_exc())
+        if signals.ended:
+            # Some libraries make an error of their own out of an interruption of their import.
+            return _end(events, "stopped", signals.ended, 1)
         return _end(events, "failed", *_explain(error))
     return _end(events, status, None, 0)
 
 
-def _train(run: Run, events: EventWriter, prepared) -> str:
-    signals = _Signals(run)
+def _train(run: Run, events: EventWriter, prepared, signals: _Signals) -> str:
     settings = run.settings
     backend = resolve_backend(settings.training.backend)
     events.write("starting", backend=backend, pid=os.getpid())
     load(backend)
     from reskeras.training.session import Session
 
+    if signals.ended:
+        # Nor do they all let it pass.
+        raise KeyboardInterrupt
     signals.session = Session(run, events, prepared)
     return signals.session.execute()
 
@@ -86,21 +94,34 @@ def load(backend: str) -> None:
 
 
 class _Signals:
-    """Turns the first signal during a training into a gentle stop, and one after another request into the end."""
+    """Turns the first signal during a training into a gentle stop, and one after another request into the end.
+
+    Attributes:
+        session: the training, once there is one.
+        ended: why a signal ended the run, None where none has.
+    """
 
     def __init__(self, run: Run):
         self.session = None
+        self.ended = None
         self._run = run
+
+    def listen(self) -> None:
+        """Take the signals from now on."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._take)
 
     def _take(self, *_):
         recorder = self.session.recorder if self.session else None
         if recorder is None:
-            raise KeyboardInterrupt("Ended before the training began; there is no network to save.")
+            self._end("Ended before the training began; there is no network to save.")
         if recorder.stop_requested or self._stop_waits():
-            raise KeyboardInterrupt("Ended by a second signal, before the network was saved.")
+            self._end("Ended by a second signal, before the network was saved.")
         recorder.stop_requested = True
+
+    def _end(self, why: str) -> NoReturn:
+        self.ended = why
+        raise KeyboardInterrupt(why)
 
     def _stop_waits(self) -> bool:
         """Return whether a command asked for the same and has not been taken up yet."""
