@@ -18,11 +18,6 @@ from reskeras.runs.launch import SHARING_CORES
 os.environ["KERAS_BACKEND"] = resolve_backend("auto")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Tests run what XLA compiles a few times only: compiling it well would take most of their time.
-COMPILED_WELL = {
-    "xla_backend_optimization_level": "3",
-    "xla_llvm_disable_expensive_passes": False,
-    "xla_cpu_use_fusion_emitters": True,
-}
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false",
@@ -50,12 +45,14 @@ def backend() -> str:
 
 
 @pytest.fixture
-def compiled_well(backend, monkeypatch):
-    """What Keras compiles on JAX is compiled as it is for users, and not as soon as possible."""
+def fused(backend, monkeypatch):
+    """JAX fuses operations in what Keras compiles, as it does for users: their rounding depends on it."""
     if backend == "jax":
         from keras.src.backend.jax import trainer
 
-        monkeypatch.setattr(trainer, "jit", partial(trainer.jit, compiler_options=COMPILED_WELL))
+        monkeypatch.setattr(
+            trainer, "jit", partial(trainer.jit, compiler_options={"xla_cpu_use_fusion_emitters": True})
+        )
 
 
 @pytest.fixture

@@ -40,6 +40,7 @@ def predicted(name, skip):
     return predict(built(name, skip), samples(name, padded=True)[0])
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(("name", "skip"), TINY)
 def test_plan_tells_shapes_and_counts_of_the_built_model(name, skip):
     model, plan = built(name, skip), tiny_plan(name, skip)

@@ -14,6 +14,8 @@ from reskeras.plan import Block, Plan, Skip, Stage
 from reskeras.steps import LSTM, Activation, Attention, Conv, Dense, Dropout, Flatten, GlobalPool, MaxPool, Norm
 from reskeras.transforms.portable import portable
 
+pytestmark = pytest.mark.any_backend
+
 LARGEST, LONGEST = 8_000_000, 12
 """Trained numbers and blocks of a preset that is built to be counted: the first of each family within both."""
 

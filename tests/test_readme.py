@@ -49,6 +49,7 @@ def test_command_is_understood(command, monkeypatch, tmp_path):
             check_request(architecture, options, {**training, "backend": "auto"})
 
 
+@pytest.mark.any_backend
 def test_snippets_run_one_after_another(tmp_path):
     """All Python of the README as one script, in a folder with the run that it speaks of."""
     train = [sys.executable, "-m", "reskeras.cli", "train", "resnet", "--depth", "8", "--width", "4", "--steps", "5"]

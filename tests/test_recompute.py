@@ -44,7 +44,7 @@ def _branch():
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
-@pytest.mark.usefixtures("compiled_well")
+@pytest.mark.usefixtures("fused")
 def test_training_is_equal_to_the_last_bit_with_statistics_and_dropout(policy):
     x, y = _samples((8,), 1)
     found = []
@@ -57,7 +57,7 @@ def test_training_is_equal_to_the_last_bit_with_statistics_and_dropout(policy):
     _assert_equal(*found)
 
 
-@pytest.mark.usefixtures("compiled_well")
+@pytest.mark.usefixtures("fused")
 def test_a_dense_block_is_trained_to_the_same_bits():
     x, y = _samples((6, 2), 1)
     found = []

@@ -98,7 +98,7 @@ def test_it_learns_as_blocks_one_after_another(kind):
 
 @pytest.mark.parametrize("remat", [True, "sqrt"])
 @pytest.mark.parametrize("kind", ["normalised", "dropout", "regularised", "attention"])
-@pytest.mark.usefixtures("compiled_well")
+@pytest.mark.usefixtures("fused")
 def test_recomputation_changes_nothing(kind, remat):
     plain, recomputed = _model(kind, True), _model(kind, True, remat=remat)
     assert _losses(recomputed) == pytest.approx(_losses(plain), rel=1e-6)
