@@ -8,12 +8,14 @@ from reskeras.installed import explain_missing_backend
 __version__ = version("reskeras")
 
 _HOMES = {
+    "GradientMonitor": "reskeras.telemetry",
     "build": "reskeras.builder",
     "build_plan": "reskeras.builder",
     "portable": "reskeras.transforms.portable",
     "roll": "reskeras.transforms.stacking",
     "save_portable": "reskeras.transforms.portable",
     "unroll": "reskeras.transforms.stacking",
+    "watch": "reskeras.telemetry",
 }
 _MODULES = ("catalogue", "datasets", "layers", "runs", "telemetry", "transforms", "weights")
 

@@ -33,7 +33,7 @@ async def draw_live(runs: Path) -> None:
     app = ReskerasApp(runs)
     async with app.run_test(size=SIZE) as pilot:
         deadline = time.monotonic() + PATIENCE
-        while len(run.gradients()) < 1000:
+        while len(run.series("gradient_norm").last) < 1000:
             if time.monotonic() > deadline or run.state() in ("failed", "crashed"):
                 sys.exit(f"The run is {run.state()}: {run.log_path.read_text()[-2000:]}")
             await pilot.pause(0.05)

@@ -38,18 +38,18 @@ def test_train_ends_with_a_complete_folder(finished, backend):
     assert done.returncode == 0, done.stderr
     assert run.state() == "finished"
     assert run.settings.training.seed == 7
-    for path in (run.layers_path, run.log_path, run.model_path):
+    for path in (run.folder / "weights.json", run.log_path, run.model_path):
         assert path.is_file()
     assert left_over(run) == []
     assert [event["event"] for event in run.events()] == [
-        "starting", "built", "training", "epoch", "epoch", "epoch", "tested", "exported", "end",
+        "starting", "built", "training", "epoch", "epoch", "epoch", "telemetry", "tested", "exported", "end",
     ]  # fmt: skip
     assert events(run, "starting")[0]["backend"] == backend
     assert [epoch["step"] for epoch in events(run, "epoch")] == [20, 40, 50]
-    rows, curve = run.gradients(), run.curve()
-    assert rows["step"].tolist() == list(range(1, 51))
-    assert rows["norm"].shape == (50, len(run.weights()))
-    assert (rows["norm"] > 0).all()
+    norms, curve = run.series("gradient_norm", "weight"), run.curve()
+    assert norms.last.tolist() == list(range(1, 51))
+    assert norms.median.shape == (50, len(run.weights()))
+    assert (norms.median > 0).all()
     assert curve["step"][-1] == 50
     assert (np.diff(curve["step"].astype(int)) > 0).all()
     assert (np.diff(curve["seconds"]) > 0).all()

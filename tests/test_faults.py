@@ -51,20 +51,20 @@ def test_a_run_whose_end_finds_no_room_does_not_pass_for_a_success(bench):
 
 
 FULL = [
-    pytest.param(30, None, id="at the first event"),
-    pytest.param(150, "starting", id="at the second event"),
-    pytest.param(400, "training", id="at the layer table"),
-    pytest.param(1100, "training", id="at the first rows"),
-    pytest.param(4000, "epoch", id="at later rows"),
-    pytest.param(9000, "tested", id="at the network"),
-    pytest.param(25000, "tested", id="in the middle of the network"),
+    pytest.param(30, 200, None, id="at the first event"),
+    pytest.param(150, 200, "starting", id="at the second event"),
+    pytest.param(400, 200, "training", id="at the table of weights"),
+    pytest.param(1400, 200, "training", id="at the first rows"),
+    pytest.param(100_000, 200, "epoch", id="at later rows"),
+    pytest.param(10_000, 10, "tested", id="at the network"),
+    pytest.param(25_000, 10, "tested", id="in the middle of the network"),
 ]  # fmt: skip
-"""How many bytes a file may have, and what then happened last in a tiny run of 200 steps."""
+"""How many bytes a file may have, and what then happened last in a tiny run of so many steps."""
 
 
-@pytest.mark.parametrize(("file_size", "last"), FULL)
-def test_a_full_disk_ends_the_run_with_a_sentence(file_size, last, bench):
-    worker = bench.start(bench.prepare(steps=200), file_size=file_size)
+@pytest.mark.parametrize(("file_size", "steps", "last"), FULL)
+def test_a_full_disk_ends_the_run_with_a_sentence(file_size, steps, last, bench):
+    worker = bench.start(bench.prepare(steps=steps), file_size=file_size)
     assert worker.wait() == 1
     run = worker.run
     happened = [event["event"] for event in run.events() if event["event"] != "end"]
@@ -102,8 +102,8 @@ def test_no_run_is_made_where_its_settings_find_no_room(tmp_path):
 
 DAMAGED = {
     "not JSON": ("{", "is not JSON"),
-    "newer": ('{"format": 9}', "has format 9; this version reads format 1"),
-    "lacking": ('{"format": 1}', "is damaged: "),
+    "newer": ('{"format": 9}', "has format 9; this version reads format 2"),
+    "lacking": ('{"format": 2}', "is damaged: "),
     "gone": (None, "cannot be read: No such file or directory"),
 }
 
@@ -189,10 +189,10 @@ def test_a_training_that_diverges_goes_on_and_shows_it(bench):
     run = bench.train("highway", options={"depth": 16, "skip": "add"}, optimizer="sgd", learning_rate=100, steps=60)
     assert run.state() == "finished"
     assert steps_of(run) == list(range(1, 61))
-    norms = run.gradients()["norm"]
+    norms = run.series("gradient_norm", "weight").median
     assert np.isfinite(norms[0]).all()
     assert np.isnan(norms[-1]).any()
-    assert np.isnan(run.group_norms("block")[2][-1]).any()
+    assert np.isnan(run.series("gradient_norm", "block").largest[-1]).any()
     assert np.isnan(run.curve()["loss"][-1])
     assert np.isfinite(run.curve()["accuracy"]).all()
     assert [epoch["loss"] for epoch in events(run, "epoch")] == [None, None]

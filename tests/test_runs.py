@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 
 from reskeras import runs
 from reskeras.runs import RunError, RunSettings, TrainingOptions
 from reskeras.runs.events import EventWriter, read_events
 from reskeras.runs.folder import Run
-from reskeras.runs.series import CURVE, RowWriter, bin_rows, gradient_row, read_rows
+from reskeras.runs.series import CURVE, RowWriter, read_rows
 
 pytestmark = pytest.mark.any_backend
 
@@ -50,11 +49,6 @@ def write_rows(path, rows):
     writer.write(rows)
     writer.flush()
     writer.close()
-
-
-def write_layers(run, rows):
-    weights = [{"path": path, "layer": layer, "block": block, "shape": [2]} for path, layer, block in rows]
-    run.layers_path.write_text(json.dumps({"weights": weights}))
 
 
 def test_runs_are_numbered_where_nobody_names_them(tmp_path):
@@ -136,7 +130,7 @@ def test_a_disk_that_takes_no_settings_leaves_no_folder_behind(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[1]", b"null", b"\xff\xfe", b"[" * 100_000, b'{"format": 1}', b'{"format": 1, "x": 2}'],
+    [b"", b"{", b"[1]", b"null", b"\xff\xfe", b"[" * 100_000, b'{"format": 2}', b'{"format": 2, "x": 2}'],
     ids=["empty", "torn", "list", "null", "no-text", "deep", "bare", "other"],
 )
 def test_broken_settings_are_refused_with_their_file(run, content):
@@ -158,7 +152,7 @@ def test_a_newer_format_is_refused_with_both_versions(run):
     run.settings_path.write_text(json.dumps(content))
     with pytest.raises(RunError) as caught:
         _ = Run(run.folder).settings
-    assert str(caught.value) == f"{run.settings_path} has format 7; this version reads format 1."
+    assert str(caught.value) == f"{run.settings_path} has format 7; this version reads format 2."
 
 
 def test_missing_settings_are_refused(run):
@@ -167,30 +161,12 @@ def test_missing_settings_are_refused(run):
         _ = Run(run.folder).settings
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        "",
-        "{}",
-        "[]",
-        '{"weights": 3}',
-        '{"weights": [1]}',
-        '{"weights": [{"path": "a"}]}',
-        '{"weights": [{"path": "", "layer": "", "block": "", "shape": [Infinity]}]}',
-    ],
-)
-def test_a_broken_layer_table_is_refused_with_its_file(run, content):
-    run.layers_path.write_text(content)
-    with pytest.raises(RunError, match=r"layers\.json is (damaged|not JSON)\."):
-        run.weights()
-
-
 def test_a_run_that_has_measured_nothing_is_empty(run):
     assert run.weights() == []
     assert run.events() == []
-    assert (len(run.curve()), len(run.gradients())) == (0, 0)
-    names, steps, norms = run.group_norms()
-    assert (names, steps.shape, norms.shape) == ([], (0,), (0, 0))
+    assert len(run.curve()) == 0
+    series = run.series("gradient_norm")
+    assert (series.names, series.last.shape, series.largest.shape) == ((), (0,), (0, 0))
     assert (run.summary()["step"], run.summary()["loss"], run.summary()["state"]) == (0, None, "crashed")
 
 
@@ -238,68 +214,6 @@ def test_a_torn_last_row_is_left_out(run, torn):
 def test_rows_of_a_missing_or_empty_file_are_none(tmp_path):
     (tmp_path / "empty").touch()
     assert len(read_rows(tmp_path / "missing", CURVE)) == len(read_rows(tmp_path / "empty", CURVE)) == 0
-
-
-WITH_GAPS = st.floats(width=32, allow_nan=True, allow_infinity=True)
-
-
-@given(
-    values=arrays.arrays(np.float32, st.tuples(st.integers(1, 40), st.integers(1, 4)), elements=WITH_GAPS),
-    most=st.integers(1, 45),
-)
-def test_bins_keep_every_spike_and_every_gap(values, most):
-    steps = np.arange(1, len(values) + 1) * 3
-    last, binned = bin_rows(steps, values, most)
-    assert len(binned) == len(last) <= most
-    width = -(-len(values) // most)
-    for row, step, start in zip(binned, last, range(0, len(values), width), strict=True):
-        inside = values[start : start + width]
-        assert step == steps[start : start + width][-1]
-        for column, value in enumerate(row):
-            numbers = inside[:, column]
-            expected = np.nan if np.isnan(numbers).any() else max(numbers.tolist())
-            assert np.array_equal(value, np.float32(expected), equal_nan=True)
-
-
-TABLE = [("a/k", "stem_conv", "stem"), ("b/k", "block1_conv", "block1"), ("b/b", "block1_conv", "block1"),
-         ("c/g", "block1_norm", "block1"), ("d/k", "head_dense", "head")]  # fmt: skip
-
-
-def measured(run, steps):
-    rows = np.zeros(steps, gradient_row(len(TABLE)))
-    generator = np.random.default_rng(0)
-    rows["step"] = np.arange(1, steps + 1)
-    rows["norm"] = 10.0 ** generator.uniform(-38, 38, (steps, len(TABLE)))
-    rows["norm"][3, 1], rows["norm"][4, 2], rows["norm"][5] = np.nan, np.inf, np.finfo(np.float32).max
-    write_layers(run, TABLE)
-    write_rows(run.gradients_path, rows)
-    return rows
-
-
-@pytest.mark.parametrize(("by", "column"), [("layer", 1), ("block", 2)])
-def test_norms_of_groups_are_those_of_a_naive_sum(run, by, column):
-    """Norms of float32 range from 1e-38 to 3e38: their squares need float64. 5,000 rows are more than one piece."""
-    rows = measured(run, 5000)
-    names, steps, norms = run.group_norms(by)
-    assert names == list(dict.fromkeys(row[column] for row in TABLE))
-    assert steps.tolist() == rows["step"].tolist()
-    for index, name in enumerate(names):
-        members = [place for place, row in enumerate(TABLE) if row[column] == name]
-        squares = sum(rows["norm"][:, place].astype(np.float64) ** 2 for place in members)
-        np.testing.assert_allclose(norms[:, index], np.sqrt(squares), rtol=1e-12)
-    assert np.isfinite(norms[5]).all()
-
-
-def test_norms_can_be_followed_and_thinned(run):
-    measured(run, 100)
-    names, _, norms = run.group_norms()
-    _, later, tail = run.group_norms(start=90)
-    assert later.tolist() == list(range(91, 101))
-    np.testing.assert_array_equal(tail, norms[90:])
-    _, last, thin = run.group_norms(most=10)
-    assert last.tolist() == list(range(10, 101, 10))
-    np.testing.assert_array_equal(thin, norms.reshape(10, 10, len(names)).max(1))
-    assert [part.shape for part in run.group_norms(start=100)[1:]] == [(0,), (0, len(names))]
 
 
 def test_runs_are_listed_newest_first_and_other_folders_left_out(tmp_path):

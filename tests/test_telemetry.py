@@ -47,11 +47,11 @@ def test_norms_of_every_network_equal_the_backends_own_autodiff(name, skip, tmp_
         # Behind a factor that starts at 0, the branch's own weights get no gradient in the first step; and softmax does
         # not see a bias that all keys share (1706.03762).
         assert np.isfinite(norm) and (norm > 0 or skip == "scaled" or "/key/bias" in path), path
-    rows, weights = run.gradients(), run.weights()
-    assert rows["step"].tolist() == [1, 2, 3]
+    norms, weights = run.series("gradient_norm", "weight"), run.weights()
+    assert norms.last.tolist() == [1, 2, 3]
     assert sorted(weight.path for weight in weights) == sorted(wanted)
     expected = np.array([wanted[weight.path] for weight in weights])
-    for row in rows["norm"]:
+    for row in norms.median:
         _assert_norms(row, expected, expected.max())
 
 
@@ -72,7 +72,7 @@ def test_every_slice_of_a_stack_is_a_row_as_a_block_of_its_own(tmp_path):
         model = keras.Model(inputs, keras.layers.Dense(CLASSES, name="head")(stream))
         model.get_layer("stem").bias.trainable = False
         run = _watched_fit(model, keras.optimizers.SGD(0.1), x, y, tmp_path / name, batch_size=SAMPLES, epochs=5)
-        return run.weights(), run.gradients()["norm"]
+        return run.weights(), run.series("gradient_norm", "weight").median
 
     def one_after_another():
         for number in range(1, depth + 1):
@@ -102,8 +102,8 @@ def test_a_thousand_slices_are_a_thousand_blocks(tmp_path):
     stack = reskeras.layers.Stack(reskeras.layers.Residual(keras.layers.Dense(3), "scaled"), 1000, name="block")
     model = keras.Sequential([keras.Input((3,)), stack, keras.layers.Dense(CLASSES, name="head")])
     run = _watched_fit(model, keras.optimizers.SGD(0.0), x, y, tmp_path, batch_size=SAMPLES, epochs=2)
-    names, steps, norms = run.group_norms("block")
-    assert names[:-1] == [f"block_{number}" for number in range(1, 1001)]
+    names, _, steps, norms, *_ = run.series("gradient_norm", "block")
+    assert names[:-1] == tuple(f"block_{number}" for number in range(1, 1001))
     assert norms.shape == (len(steps), 1001) == (2, 1001)
     assert np.isfinite(norms).all() and (norms[:, :-1] > 0).all()
 
@@ -111,7 +111,7 @@ def test_a_thousand_slices_are_a_thousand_blocks(tmp_path):
 def test_a_longer_training_equals_a_loop_written_without_keras(tmp_path):
     """More steps than the ring has rows, each on other samples, with weights that move."""
     generator = np.random.default_rng(0)
-    steps, batch, width = 3 * ring.ROWS // 2, 4, 5
+    steps, batch, width = 3 * ring.MOST_ROWS // 2, 4, 5
     x = generator.normal(size=(steps * batch, width)).astype("float32")
     y = generator.integers(0, CLASSES, len(x)).astype("int32")
     inputs = keras.Input((width,))
@@ -121,13 +121,13 @@ def test_a_longer_training_equals_a_loop_written_without_keras(tmp_path):
     model = keras.Model(inputs, keras.layers.Dense(CLASSES, name="head")(hidden))
     weights = [np.asarray(keras.ops.convert_to_numpy(v), "float64") for v in model.trainable_variables]
     run = _watched_fit(model, keras.optimizers.SGD(0.1), x, y, tmp_path / "run", batch_size=batch)
-    rows = run.gradients()
-    assert rows["step"].tolist() == list(range(1, steps + 1))
+    rows = run.series("gradient_norm", "weight")
+    assert rows.last.tolist() == list(range(1, steps + 1))
     for step in range(steps):
         found = _residual_gradients(weights, x[step * batch :][:batch].astype("float64"), y[step * batch :][:batch])
         norms = [np.linalg.norm(each) for each in found]
         # Weights drift apart by rounding, a little more at each of the steps.
-        np.testing.assert_allclose(rows["norm"][step], norms, rtol=TOLERANCE * 10)
+        np.testing.assert_allclose(rows.median[step], norms, rtol=TOLERANCE * 10)
         weights = [weight - 0.1 * gradient for weight, gradient in zip(weights, found, strict=True)]
 
 
@@ -154,7 +154,7 @@ def test_norms_are_taken_before_clipping(settings, tmp_path):
     wanted = {path: np.linalg.norm(each) for path, each in gradients(model, x, y).items()}
     run = _watched_fit(model, keras.optimizers.SGD(0.0, **settings), x, y, tmp_path / "run", batch_size=len(x))
     expected = [wanted[weight.path] for weight in run.weights()]
-    np.testing.assert_allclose(run.gradients()["norm"][0], expected, rtol=TOLERANCE)
+    np.testing.assert_allclose(run.series("gradient_norm", "weight").median[0], expected, rtol=TOLERANCE)
 
 
 @pytest.mark.parametrize("eagerly", [True, False])
@@ -196,7 +196,7 @@ def test_a_second_fit_is_recorded_from_where_the_first_ended(tmp_path):
     model.compile(optimizer, keras_loss(y))
     for _ in range(2):
         model.fit(x, y, batch_size=4, verbose=0, callbacks=[GradientMonitor(Run(tmp_path))])
-    assert Run(tmp_path).gradients()["step"].tolist() == [1, 2, 3, 4]
+    assert Run(tmp_path).series("gradient_norm").last.tolist() == [1, 2, 3, 4]
 
 
 def test_not_a_number_stays_in_its_own_row(tmp_path):
@@ -215,7 +215,7 @@ def test_not_a_number_stays_in_its_own_row(tmp_path):
     callbacks = [Restore(), GradientMonitor(Run(tmp_path))]
     for part in (x[:4], x[4:8], x[8:]):
         model.fit(part, y[:4], batch_size=4, verbose=0, callbacks=callbacks)
-    rows = Run(tmp_path).gradients()["norm"]
+    rows = Run(tmp_path).series("gradient_norm", "weight").largest
     assert np.isfinite(rows[0]).all()
     assert np.isnan(rows[1]).any()
     assert np.isfinite(rows[2]).all()
@@ -233,25 +233,25 @@ def test_layer_table_names_layers_and_blocks(tmp_path):
     model = reskeras.build("resnet", input_shape=(8, 8, 1), classes=CLASSES, depth=8, width=4)
     x, y = samples("resnet")
     run = _watched_fit(model, keras.optimizers.SGD(0.1), x, y, tmp_path / "run", batch_size=len(x))
-    table = json.loads(run.layers_path.read_text())
-    assert table["format"] == 1
-    row = next(row for row in table["weights"] if row["path"] == "stage2_block1/path_conv1/kernel")
+    table = json.loads((run.folder / "weights.json").read_text())
+    assert table["format"] == 2
+    row = next(row for row in table["facts"]["weights"] if row["path"] == "stage2_block1/path_conv1/kernel")
     assert row == {
         "path": "stage2_block1/path_conv1/kernel",
         "layer": "stage2_block1_path_conv1",
         "block": "stage2_block1",
         "shape": [1, 1, 4, 8],
     }
-    names, steps, norms = run.group_norms("block")
-    assert names == ["stem_conv1", "stem_norm1", "stage1_block1", "stage2_block1", "stage3_block1", "head_dense1"]
+    names, steps, _, norms, *_ = run.series("gradient_norm", "block")
+    assert list(names) == ["stem_conv1", "stem_norm1", "stage1_block1", "stage2_block1", "stage3_block1", "head_dense1"]
     assert norms.shape == (len(steps), len(names))
 
 
 def test_rows_of_a_copied_ring_across_the_wrap_of_the_counter():
     wrap = 2**24
-    copied = np.full((ring.ROWS, 2), -1.0, "float32")
+    copied = np.full((64, 2), -1.0, "float32")
     for step in range(wrap - 3, wrap + 4):
-        copied[(step - 1) % ring.ROWS] = (step % wrap, step - wrap)
+        copied[(step - 1) % 64] = (step % wrap, step - wrap)
     steps, norms = ring.new_rows(copied, wrap - 2)
     assert steps.tolist() == list(range(wrap - 1, wrap + 4))
     assert norms[:, 0].tolist() == [-1, 0, 1, 2, 3]

@@ -33,7 +33,7 @@ def first_training(**changes):
 
 def test_the_same_seed_gives_the_same_run_twice(bench, finished):
     first, second = finished.run, bench.train(**first_training())
-    assert first.gradients_path.read_bytes() == second.gradients_path.read_bytes()
+    assert (first.folder / "weights.rows").read_bytes() == (second.folder / "weights.rows").read_bytes()
     assert [weight.path for weight in first.weights()] == [weight.path for weight in second.weights()]
     facts = [{**each, "time": 0} for each in events(first, "epoch") + events(first, "tested")]
     assert facts == [{**each, "time": 0} for each in events(second, "epoch") + events(second, "tested")]
@@ -52,7 +52,8 @@ def test_the_same_seed_gives_the_same_run_twice(bench, finished):
 
 def test_another_seed_gives_another_run(bench, finished):
     other = bench.train(**first_training(seed=8))
-    assert (other.gradients()["norm"] != finished.run.gradients()["norm"]).mean() > 0.9
+    norms, others = (each.series("gradient_norm", "weight").median for each in (finished.run, other))
+    assert (norms != others).mean() > 0.9
     first, second = trained_weights(finished.run), trained_weights(other)
     assert first.keys() == second.keys()
     assert any((first[place] != second[place]).any() for place in first)
@@ -71,10 +72,10 @@ def test_the_curve_holds_the_means_of_what_was_trained_on(bench):
             mean = np.average(curve[name][points].astype(float), weights=steps[points])
             assert mean == pytest.approx(epoch[name], abs=1e-4), (epoch["epoch"], name)
         assert curve["step"][points][-1] == epoch["step"]
-    rows = run.gradients()
-    assert rows["step"].tolist() == list(range(1, 1401))
+    norms = run.series("gradient_norm", "weight")
+    assert norms.last.tolist() == list(range(1, 1401))
     # The order is drawn anew in each epoch: the same samples in the same order would give the same gradients.
-    assert (rows["norm"][:646] != rows["norm"][646:1292]).any(axis=1).mean() > 0.9
+    assert (norms.median[:646] != norms.median[646:1292]).any(axis=1).mean() > 0.9
 
 
 TRAININGS = {
@@ -96,7 +97,7 @@ def test_every_way_of_training_ends_where_it_should(name, bench):
     steps = asked.steps or asked.epochs * max(kept // asked.batch_size, 1)
     assert run.state() == "finished"
     assert steps_of(run) == list(range(1, steps + 1))
-    assert np.isfinite(run.gradients()["norm"]).all()
+    assert np.isfinite(run.series("gradient_norm", "weight").largest).all()
     assert run.curve()["step"][-1] == events(run, "epoch")[-1]["step"] == events(run, "training")[0]["steps"] == steps
     assert all(("validation_loss" in epoch) == (asked.validation_split > 0) for epoch in events(run, "epoch"))
     assert run.model_path.is_file()
@@ -161,7 +162,7 @@ def test_a_command_sent_before_the_training_began_stops_it_at_its_first_steps(be
     control.send(run.commands_path, "stop")
     worker = bench.start(run)
     check_stopped(worker)
-    assert len(run.gradients()) < 60
+    assert len(steps_of(run)) < 60
 
 
 def test_a_second_signal_ends_the_training_before_the_network_is_saved(bench):
@@ -194,7 +195,7 @@ def test_a_killed_worker_leaves_a_crashed_run_that_can_be_read(bench):
     run = worker.run
     assert run.state() == run.summary()["state"] == "crashed"
     assert not run.model_path.exists()
-    assert len(run.curve()) and len(run.gradients())
+    assert len(run.curve()) and len(steps_of(run))
     command = [sys.executable, "-m", "reskeras.cli", "runs", "--json", "--runs", run.folder.parent]
     listed = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True)
     [shown] = [each for each in json.loads(listed.stdout) if each["run"] == run.name]

@@ -32,6 +32,7 @@ import pytest
 from reskeras import runs
 from reskeras.request import check_request
 from reskeras.runs import Run, liveness
+from reskeras.runs.folder import TABLES
 
 DEADLINE = 240
 """Seconds after which a test gives up waiting: many times what a busy machine needs."""
@@ -201,7 +202,7 @@ def events(run: Run, kind: str) -> list[dict[str, Any]]:
 
 def steps_of(run: Run) -> list[int]:
     """Return the steps whose gradients were written."""
-    return run.gradients()["step"].tolist()
+    return run.series("gradient_norm").last.tolist()
 
 
 def trained_weights(run: Run) -> dict[str, np.ndarray]:
@@ -222,6 +223,7 @@ def trained_weights(run: Run) -> dict[str, np.ndarray]:
 def left_over(run: Run) -> list[str]:
     """Return the files in a run's folder that its layout does not know: drafts, and what a library forgot."""
     known = {path.name for path in vars(run).values() if isinstance(path, Path)}
+    known |= {f"{table}.{ending}" for table in TABLES for ending in ("json", "rows")}
     return sorted(path.name for path in run.folder.iterdir() if path.name not in known)
 
 

@@ -113,7 +113,10 @@ class Snapshot:
 
 @dataclass
 class Norms:
-    """Gradient norms of a growing run in at most `MOST_ROWS` rows: the largest of 1, 2, 4 ... steps each."""
+    """Gradient norms of a growing run in at most `MOST_ROWS` rows: the largest of 1, 2, 4 ... windows each.
+
+    The last window of a run may still grow, and is kept apart in `open_step` and `open_values`.
+    """
 
     read: int = 0
     width: int = 1
@@ -121,6 +124,14 @@ class Norms:
     values: np.ndarray | None = None
     rest_steps: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     rest_values: np.ndarray | None = None
+    open_step: int | None = None
+    open_values: np.ndarray | None = None
+
+    def follow(self, steps: np.ndarray, values: np.ndarray) -> None:
+        """Take up the rows from `read` on, (T,) and (T, names), the last of which may change."""
+        self.open_step, self.open_values = int(steps[-1]), values[-1:]
+        if len(steps) > 1:
+            self.add(steps[:-1], values[:-1])
 
     def add(self, steps: np.ndarray, values: np.ndarray) -> None:
         """Append newly read rows: steps (T,), and values (T, names)."""
@@ -145,10 +156,12 @@ class Norms:
 
     def rows(self) -> tuple[np.ndarray, np.ndarray]:
         """Return steps and values, the last row of as many steps as there are."""
-        if self.values is None or not len(self.rest_steps):
-            return self.steps, np.empty((0, 0)) if self.values is None else self.values
-        rest = self.rest_values.max(axis=0, keepdims=True)
-        return np.append(self.steps, self.rest_steps[-1]), np.concatenate([self.values, rest])
+        steps, parts = self.steps, [] if self.values is None else [self.values]
+        if len(self.rest_steps):
+            steps, parts = np.append(steps, self.rest_steps[-1]), [*parts, self.rest_values.max(0, keepdims=True)]
+        if self.open_step is not None:
+            steps, parts = np.append(steps, self.open_step), [*parts, self.open_values]
+        return steps, np.concatenate(parts) if parts else np.empty((0, 0))
 
 
 def largest(values: np.ndarray, width: int) -> np.ndarray:
@@ -170,7 +183,6 @@ class RunReader:
         self.run, self.by = run, by
         self._lock = threading.Lock()
         self._norms = {"layer": Norms(), "block": Norms()}
-        self._norms_size = {"layer": -1, "block": -1}
         self._names: dict[str, tuple[str, ...]] = {}
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._log_seen, self._log_offset, self._log_torn = 0, -1, b""
@@ -211,15 +223,11 @@ class RunReader:
             self._events, self._events_size = self.run.events(), size
 
     def _read_norms(self, by: str) -> None:
-        size = _size(self.run.gradients_path)
-        if self._names.get(by) and size == self._norms_size[by]:
-            return
-        self._norms_size[by] = size
         kept = self._norms[by]
-        names, steps, norms = self.run.group_norms(by, start=kept.read)
-        self._names[by] = tuple(names)
-        if len(steps):
-            kept.add(steps, norms)
+        found = self.run.series("gradient_norm", by, start=kept.read)
+        self._names[by] = found.names
+        if len(found.last):
+            kept.follow(found.last, found.largest.astype(float))
 
     def _read_curve(self) -> np.ndarray:
         try:

@@ -1,13 +1,16 @@
 """The one package that asks which backend runs: its devices, training state, loops, kernels and random numbers."""
 
 from reskeras.backend.loops import map_rows, recomputed, scan, scan_in_segments, unrolls_convolutions
-from reskeras.backend.operations import batch_norm, norms, write_row
+from reskeras.backend.measuring import norms, over_replicas, values_kept, values_now, weight_statistics
+from reskeras.backend.operations import batch_norm, write_row
+from reskeras.backend.probing import enter, leave_behind
 from reskeras.backend.process import (
     devices,
     keep_compiled,
     leave_out_tensorflow,
     make_repeatable,
     name,
+    place,
     version,
     without_tensorflow,
 )
@@ -23,18 +26,25 @@ __all__ = [
     "devices",
     "draw_each",
     "dropout_at",
+    "enter",
     "keep_compiled",
+    "leave_behind",
     "leave_out_tensorflow",
     "make_repeatable",
     "map_rows",
     "name",
     "norms",
+    "over_replicas",
+    "place",
     "recomputed",
     "recorded",
     "scan",
     "scan_in_segments",
     "unrolls_convolutions",
+    "values_kept",
+    "values_now",
     "version",
+    "weight_statistics",
     "without_tensorflow",
     "write_row",
 ]

@@ -2,58 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from reskeras.backend.process import name
-
-
-def norms(tensors: Sequence[Any], stacked: Sequence[bool]) -> Any:
-    """Return the Euclidean norm of each tensor as one float32 vector, in as few operations as the backend allows.
-
-    Args:
-        tensors: gradients.
-        stacked: for each, whether it is many in one, whose rows each have a norm of their own.
-    """
-    if name() == "torch":
-        return _norms_torch(tensors, stacked)
-    if name() == "tensorflow":
-        tensors = [_rows_summed(each) for each in tensors]
-    squares = []
-    for each, rows in zip(tensors, stacked, strict=True):
-        square = keras.ops.square(keras.ops.cast(each, "float32"))
-        axes = tuple(range(1, len(square.shape))) if rows else None
-        squares.append(keras.ops.reshape(keras.ops.sum(square, axes), (-1,)))
-    return keras.ops.sqrt(keras.ops.concatenate(squares))
-
-
-def _norms_torch(tensors, stacked):
-    import torch
-
-    # PyTorch accumulates narrower numbers in float32 by itself, and refuses wider ones.
-    tensors = [each.float() if each.dtype == torch.float64 else each for each in tensors]
-    single = [each for each, rows in zip(tensors, stacked, strict=True) if not rows]
-    norms = iter(torch._foreach_norm(single, 2, torch.float32) if single else ())
-    parts = []
-    for each, rows in zip(tensors, stacked, strict=True):
-        found = torch.linalg.vector_norm(each.flatten(1), dim=1, dtype=torch.float32) if rows else next(norms)
-        parts.append(found.reshape(-1))
-    return torch.cat(parts)
-
-
-def _rows_summed(gradient: Any) -> Any:
-    """Return the rows of an embedding's gradient that are not 0, each once; any other gradient as it is.
-
-    TensorFlow gives a row for each look-up, and the same row again for the same number.
-    """
-    import tensorflow as tf
-
-    if not isinstance(gradient, tf.IndexedSlices):
-        return gradient
-    rows, place = tf.unique(gradient.indices)
-    return tf.math.unsorted_segment_sum(gradient.values, place, tf.size(rows))
 
 
 def write_row(variable: keras.Variable, index: Any, row: Any) -> None:

@@ -30,6 +30,12 @@ def devices() -> list[dict[str, Any]]:
     return {"jax": _jax_devices, "tensorflow": _tensorflow_devices, "torch": _torch_devices}[name()]()
 
 
+def place() -> dict[str, str]:
+    """Return where a training runs, as its first event says it: backend, kind and name of the device."""
+    device = devices()[0]
+    return {"backend": name(), "device": device["kind"], "device_name": device["name"]}
+
+
 def _jax_devices():
     import jax
 

@@ -3,6 +3,7 @@
 import keras
 
 from reskeras.layers.composite import Composite, pooled_class
+from reskeras.layers.probes import observe
 
 
 @keras.saving.register_keras_serializable(package="reskeras")
@@ -82,6 +83,7 @@ class Gate(Composite):
     def call(self, inputs):
         x, f = inputs
         opening = self._opening(self.transform, x)
+        observe("gate_openness", opening)
         if self.coupled:
             # x + t (f - x) is t f + (1 - t) x with one product less.
             return self.joined([x, self.opened([opening, self.weighed([f, x])])])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import keras
@@ -13,6 +13,7 @@ from keras.src.backend import AutocastScope, get_keras_mask, set_keras_mask
 
 from reskeras import backend
 from reskeras.layers.composite import check_counts
+from reskeras.layers.probes import Probe, probed
 from reskeras.layers.slice_by_slice import act_slice_by_slice
 from reskeras.layers.slice_starts import build_without_values, slice_starts
 from reskeras.layers.slices import Slices
@@ -86,6 +87,7 @@ class Stack(keras.Layer):
         self.remat = remat
         self.slice_names = None if names is None else list(names)
         object.__setattr__(self, "_recordings", {})
+        object.__setattr__(self, "_probe", None)
         # In a plain attribute Keras would find the block, and count its variables, which have no values, as its own.
         object.__setattr__(self, "_template", Template(blocks, isinstance(block, (list, tuple))))
         self.supports_masking = self._template.layer.supports_masking
@@ -104,6 +106,19 @@ class Stack(keras.Layer):
         that are made in another way.
         """
         self._template.make = make
+
+    @contextmanager
+    def probed_by(self, probe: Probe):
+        """Look at the output of each slice while this layer is called.
+
+        Args:
+            probe: with a row of values for each slice.
+        """
+        object.__setattr__(self, "_probe", probe)
+        try:
+            yield
+        finally:
+            object.__setattr__(self, "_probe", None)
 
     @property
     def names(self) -> list[str]:
@@ -231,8 +246,13 @@ class Stack(keras.Layer):
         if self.drop_path is not None:
             rows.append(keras.ops.convert_to_tensor(self.drop_path, dtype=keras.config.floatx()))
         constants = () if memory is None else (memory,)
-        if self.depth >= LEAST_RECORDED and memory is None and mask is None and backend.can_record(x):
+        probe = self._probe
+        # A recorded body tells nothing of what is inside of it.
+        alone = memory is None and mask is None and (probe is None or not probe.is_deep)
+        if self.depth >= LEAST_RECORDED and alone and backend.can_record(x):
             body, facts = self._recorded(body, facts, x, rows, training)
+        if probe is not None:
+            body, rows = _looked_at(body, probe), [*rows, probe.values]
         y, found = self._scan(training)(body, x, rows, self.depth, constants)
         for each in found[: facts.losses]:
             self.add_loss(keras.ops.sum(each))
@@ -295,6 +315,22 @@ class Stack(keras.Layer):
             keras.saving.deserialize_keras_object(each) for each in (block if isinstance(block, list) else [block])
         ]
         return cls(**{**config, "block": blocks if isinstance(block, list) else blocks[0]})
+
+
+def _looked_at(body, probe: Probe):
+    """Return a body whose last row is the values of a probe at its output."""
+
+    def run(x, rows, constants):
+        found = []
+
+        def block(x):
+            y, outputs = body(x, rows[:-1], constants)
+            found.append(outputs)
+            return y
+
+        return probed(block, x, replace(probe, values=rows[-1]), keeps_shape=True), found[-1]
+
+    return run
 
 
 def check_remat(remat) -> None:

@@ -1,6 +1,20 @@
 """Runs as folders: one training, its settings and all it measured, written by one process and read by any."""
 
-from reskeras.runs.folder import RUNS_FOLDER, Run, RunError, create, find, list_runs
-from reskeras.runs.settings import RunSettings, TrainingOptions
+from reskeras.runs.folder import RUNS_FOLDER, Run, RunError, create, create_watched, find, list_runs, open
+from reskeras.runs.settings import RunSettings, ScriptSettings, TrainingOptions
+from reskeras.runs.tables import Series
 
-__all__ = ["RUNS_FOLDER", "Run", "RunError", "RunSettings", "TrainingOptions", "create", "find", "list_runs"]
+__all__ = [
+    "RUNS_FOLDER",
+    "Run",
+    "RunError",
+    "RunSettings",
+    "ScriptSettings",
+    "Series",
+    "TrainingOptions",
+    "create",
+    "create_watched",
+    "find",
+    "list_runs",
+    "open",
+]

@@ -2,15 +2,17 @@
 
     settings.json     what was asked for: architecture, options, training options (runs/settings.py)
     events.jsonl      what happened, one JSON object a line (runs/events.py)
-    layers.json       the layer table: each weight's path, layer, block, shape, in the order of the columns below
-    gradients.rows    one row a step: uint32 step, then one float32 gradient norm for each weight (runs/series.py)
+    weights.json      what the table of weights holds, and each weight's path, layer, block and shape (runs/tables.py)
+    weights.rows      gradient norms and more of each weight, layer and block, a row for a window of steps
+    blocks.*          the same of the outputs of blocks, where these are probed
+    run.*             the same of the training as a whole
     curve.rows        loss and accuracy over time (runs/series.py)
     log.txt           what the worker and its libraries print
     model.keras       the trained network for plain Keras: raw samples in, class probabilities out
     alive.lock        held by the worker while it lives (runs/liveness.py)
     commands/         requests to the worker (runs/control.py)
 
-Everything is written by one worker process. All numbers are little-endian.
+Everything is written by one process. All numbers are little-endian. FORMAT.md, beside this file, has every detail.
 """
 
 from __future__ import annotations
@@ -28,10 +30,11 @@ from pydantic import ValidationError
 
 from reskeras.files import write_whole
 from reskeras.options import suggest
-from reskeras.runs import control, liveness
+from reskeras.runs import control, liveness, statistics
 from reskeras.runs.events import read_events
-from reskeras.runs.series import CURVE, bin_rows, gradient_row, read_rows
-from reskeras.runs.settings import FORMAT, RunSettings
+from reskeras.runs.series import CURVE, read_rows
+from reskeras.runs.settings import FORMAT, RunSettings, ScriptSettings
+from reskeras.runs.tables import Series, Table, TableError
 
 RUNS_FOLDER = Path("saved_models")
 """Where runs are kept when nobody says otherwise, below the working folder."""
@@ -39,6 +42,10 @@ RUNS_FOLDER = Path("saved_models")
 
 class RunError(ValueError):
     """A run is missing, or its folder cannot be read."""
+
+
+TABLES = ("weights", "blocks", "run")
+"""The tables that a run may have."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +64,12 @@ class Run:
     def __init__(self, folder: Path):
         self.folder = Path(folder)
         self.events_path = self.folder / "events.jsonl"
-        self.gradients_path = self.folder / "gradients.rows"
         self.curve_path = self.folder / "curve.rows"
         self.log_path = self.folder / "log.txt"
         self.model_path = self.folder / "model.keras"
         self.lock_path = self.folder / "alive.lock"
         self.commands_path = self.folder / "commands"
         self.settings_path = self.folder / "settings.json"
-        self.layers_path = self.folder / "layers.json"
 
     @property
     def name(self) -> str:
@@ -72,8 +77,8 @@ class Run:
         return self.folder.name
 
     @cached_property
-    def settings(self) -> RunSettings:
-        """What the run was asked to do.
+    def settings(self) -> RunSettings | ScriptSettings:
+        """What the run was asked to do; of a run that a script of the user's does, what it trains.
 
         Raises:
             RunError: where the file is missing, damaged, or of a version this program does not know.
@@ -83,7 +88,7 @@ class Run:
         if version != FORMAT:
             raise RunError(f"{self.settings_path} has format {version!r}; this version reads format {FORMAT}.")
         try:
-            return RunSettings(**content)
+            return (RunSettings if "architecture" in content else ScriptSettings)(**content)
         except (ValidationError, TypeError) as error:
             raise RunError(f"{self.settings_path} is damaged: {error}") from None
 
@@ -91,57 +96,72 @@ class Run:
         """Return what has happened so far."""
         return read_events(self.events_path)
 
-    def weights(self) -> list[Weight]:
-        """Return the layer table, or an empty list before the network is built."""
-        if not self.layers_path.exists():
-            return []
-        content = _read_json(self.layers_path)
+    def table(self, name: str) -> Table | None:
+        """Return a table of statistics as it stands now, None where there is none yet.
+
+        Args:
+            name: one of `TABLES`.
+
+        Raises:
+            RunError: where it is damaged.
+        """
+        path = self.folder / name
         try:
+            return Table(path) if Table.exists(path) else None
+        except TableError as error:
+            raise RunError(str(error)) from None
+
+    def weights(self) -> list[Weight]:
+        """Return the trained weights, or an empty list before the network is built."""
+        table = self.table("weights")
+        if table is None:
+            return []
+        try:
+            rows = table.header.facts["weights"]
             return [
                 Weight(str(row["path"]), str(row["layer"]), str(row["block"]), tuple(int(n) for n in row["shape"]))
-                for row in content["weights"]
+                for row in rows
             ]
         except (KeyError, TypeError, ValueError, OverflowError):
-            raise RunError(f"{self.layers_path} is damaged.") from None
+            raise RunError(f"The table of weights in {self.folder} is damaged.") from None
 
-    def gradients(self) -> np.ndarray:
-        """Return all rows of gradient norms, with fields `step` and `norm` (one column for each row of the table)."""
-        return read_rows(self.gradients_path, gradient_row(len(self.weights())))
+    def series(self, statistic: str, by: str | None = None, *, start: int = 0, stop: int | None = None) -> Series:
+        """Return a statistic over the whole training.
+
+        Args:
+            statistic: such as `"gradient_norm"`, or `"backward_norm"` of probed blocks; `reskeras.runs.statistics` has
+                all.
+            by: of what: `"weight"`, `"layer"`, `"block"` or `"run"`; None takes layers, and blocks where it is measured
+                of blocks alone.
+            start: the first row to read, to go on where a reader stopped; the last row may have grown since.
+            stop: the row to end before; None reads all there are.
+
+        Returns:
+            The names, shallow first, and of each window of steps the least, median and largest value. All are empty
+            where nothing of the kind was measured (yet).
+
+        Raises:
+            RunError: where there is no such statistic, or a table is damaged.
+        """
+        if statistic not in statistics.ALL:
+            raise RunError(
+                f"There is no statistic {statistic!r} (statistics: {', '.join(statistics.ALL)})."
+                + suggest(statistic, list(statistics.ALL))
+            )
+        for name in TABLES:
+            table = self.table(name)
+            if table is None or statistic not in table.header.statistics:
+                continue
+            groups = table.header.groups
+            group = by or next(each for each in ("layer", "block", "run") if each in groups)
+            if group in groups:
+                return table.series(statistic, group, start, stop)
+        nothing = np.empty((0, 0), np.float32)
+        return Series((), np.empty(0, np.int64), np.empty(0, np.int64), nothing, nothing, nothing)
 
     def curve(self) -> np.ndarray:
         """Return the points of the training curve, with the fields of `series.CURVE`."""
         return read_rows(self.curve_path, CURVE)
-
-    def group_norms(
-        self, by: str = "layer", *, start: int = 0, stop: int | None = None, most: int | None = None
-    ) -> tuple[list[str], np.ndarray, np.ndarray]:
-        """Return the gradient norm of whole layers or blocks at every step.
-
-        Args:
-            by: `"layer"` or `"block"`.
-            start: the first row to read, to go on where a reader stopped.
-            stop: the row to end before, to read a long run in pieces; None reads all there are.
-            most: at most this many rows; above it each returned row holds the largest values of several.
-
-        Returns:
-            The names, shallow first; the steps (T,); and the norms (T, names): the root of the summed squares of the
-            norms of the group's weights.
-        """
-        weights = self.weights()
-        groups = [getattr(weight, by) for weight in weights]
-        starts = [i for i, name in enumerate(groups) if not i or groups[i - 1] != name]
-        names = [groups[i] for i in starts]
-        rows = self.gradients()[start:stop]
-        if not len(rows) or not names:
-            return names, np.empty(0, np.int64), np.empty((0, len(names)))
-        # Reduced in pieces, so that a long run is never in memory as a whole; float64, since a square of a large norm
-        # leaves the range of float32.
-        pieces = []
-        for first in range(0, len(rows), 4096):
-            squares = np.square(rows["norm"][first : first + 4096].astype(np.float64))
-            pieces.append(np.sqrt(np.add.reduceat(squares, starts, axis=1)))
-        steps, norms = rows["step"].astype(np.int64), np.concatenate(pieces)
-        return names, *(bin_rows(steps, norms, most) if most else (steps, norms))
 
     def state(self) -> str:
         """Return the run's state, from the worker's lock and what it wrote: `starting`, `running`, `stopping`,
@@ -172,16 +192,18 @@ class Run:
         facts: dict[str, Any] = {}
         for event in events:
             facts.update({key: value for key, value in event.items() if key not in ("time", "event")})
+        training = getattr(settings, "training", None)
+        options = getattr(settings, "options", {})
         return {
             "run": self.name,
             "state": self.state(),
-            "architecture": settings.architecture,
-            "depth": settings.options.get("depth"),
-            "skip": settings.options.get("skip"),
-            "data": settings.training.data,
-            "backend": facts.get("backend", settings.training.backend),
+            "architecture": getattr(settings, "architecture", None) or settings.model,
+            "depth": options.get("depth"),
+            "skip": options.get("skip"),
+            "data": training.data if training else None,
+            "backend": facts.get("backend", training.backend if training else None),
             "parameters": facts.get("parameters"),
-            "step": int(curve["step"][-1]) if len(curve) else 0,
+            "step": int(curve["step"][-1]) if len(curve) else facts.get("step", 0),
             "steps": facts.get("steps"),
             "loss": facts.get("loss", float(curve["loss"][-1]) if len(curve) else None),
             "validation_accuracy": facts.get("validation_accuracy"),
@@ -190,6 +212,17 @@ class Run:
             "folder": str(self.folder),
             "reason": facts.get("reason"),
         }
+
+
+def open(folder: str | Path) -> Run:
+    """Return the run in a folder: `reskeras.runs.open("runs/my-run").series("gradient_norm")`.
+
+    Raises:
+        RunError: where the folder holds no run.
+    """
+    if _made_at(Path(folder)) is None:
+        raise RunError(f"{folder} holds no run: there is no settings.json in it.")
+    return Run(folder)
 
 
 def _read_json(path: Path) -> Any:
@@ -230,7 +263,33 @@ def create(settings: RunSettings, parent: Path = RUNS_FOLDER, name: str | None =
     return run
 
 
-def _write_settings(run: Run, settings: RunSettings) -> None:
+def create_watched(settings: ScriptSettings, folder: Path) -> Run:
+    """Make the folder of a run that a script does, with its settings, and return it.
+
+    Args:
+        settings: what it trains.
+        folder: where; where there is something already, the first free number from 2 is added to its name.
+
+    Raises:
+        RunError: where the folder cannot be made.
+    """
+    folder, number = Path(folder), 1
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            run = Run(folder if number == 1 else folder.with_name(f"{folder.name}-{number}"))
+            try:
+                run.folder.mkdir()
+                break
+            except FileExistsError:
+                number += 1
+        _write_settings(run, settings)
+    except OSError as error:
+        raise RunError(f"No run can be made in {folder.absolute()}: {error.strerror}.") from error
+    return run
+
+
+def _write_settings(run: Run, settings: RunSettings | ScriptSettings) -> None:
     try:
         write_whole(run.settings_path, settings.model_dump_json(indent=2) + "\n")
     except OSError:

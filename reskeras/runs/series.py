@@ -1,4 +1,4 @@
-"""Fixed-width rows of numbers on disk: one row a step, appended by one writer, read by memory map."""
+"""Fixed-width rows of numbers on disk, appended by one writer, read by memory map."""
 
 from __future__ import annotations
 
@@ -10,11 +10,6 @@ import numpy as np
 CURVE = np.dtype([("step", "<u4"), ("epoch", "<u4"), ("seconds", "<f4"), ("loss", "<f4"), ("accuracy", "<f4")])
 """A point of the training curve: loss and accuracy are means over all samples since the point before it; seconds count
 from the start of training."""
-
-
-def gradient_row(weights: int) -> np.dtype:
-    """Return the row of per-weight gradient norms: the step, counted from 1, and one norm for each weight."""
-    return np.dtype([("step", "<u4"), ("norm", "<f4", (weights,))])
 
 
 class RowWriter:
@@ -52,23 +47,3 @@ def read_rows(path: Path, row: np.dtype) -> np.ndarray:
     if not count:
         return np.empty(0, row)
     return np.memmap(path, row, mode="r", shape=(count,))
-
-
-def bin_rows(steps: np.ndarray, values: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return at most `most` rows that keep every spike: each the largest values of the rows it stands for.
-
-    Args:
-        steps: (rows,) the step of each row.
-        values: (rows, columns); not-a-number wins over any number.
-        most: how many rows to return at most.
-
-    Returns:
-        The last step of each bin, and the bins.
-    """
-    rows = len(steps)
-    if rows <= most:
-        return np.asarray(steps), np.asarray(values)
-    width = -(-rows // most)
-    starts = np.arange(0, rows, width)
-    ends = np.minimum(starts + width, rows) - 1
-    return np.asarray(steps[ends]), np.maximum.reduceat(values, starts, axis=0)

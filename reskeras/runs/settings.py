@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from reskeras.options import Options
 
-FORMAT = 1
+FORMAT = 2
 """Version of the run folder's layout; a reader refuses a folder of a newer version."""
 
 
@@ -81,7 +81,7 @@ class RunSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     architecture: str
     options: dict[str, Any]
     training: TrainingOptions
@@ -95,3 +95,21 @@ class RunSettings(BaseModel):
         data = "".join(sign if sign.isalnum() else "-" for sign in data).strip("-") or "data"
         data = data[:60]  # A folder name holds 255 bytes.
         return f"{self.architecture}-{self.options.get('depth', '')}-{self.options.get('skip', '')}-{data}"
+
+
+class ScriptSettings(BaseModel):
+    """The content of `settings.json` where a script of the user's own trains, and reskeras only watches.
+
+    Attributes:
+        format: version of the folder's layout.
+        model: what the model is called.
+        kind: its class.
+        optimizer: the class of its optimizer.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[2] = FORMAT
+    model: str
+    kind: str
+    optimizer: str

@@ -1,137 +1,203 @@
-"""The callback that writes every step's gradient norms into a run's folder."""
+"""The callback that measures every step of a `fit` and writes it into a run's folder."""
 
 from __future__ import annotations
 
-import json
 import time
+from pathlib import Path
 
 import keras
-import numpy as np
 
 from reskeras import backend
-from reskeras.files import write_whole
-from reskeras.layers.slices import rows_of, slices_of
-from reskeras.runs.folder import Run, Weight
-from reskeras.runs.series import RowWriter, gradient_row
+from reskeras.options import suggest
+from reskeras.runs.events import EventWriter
+from reskeras.runs.folder import Run
+from reskeras.runs.statistics import LEVELS
 from reskeras.telemetry import ring
+from reskeras.telemetry.drain import Drain
+from reskeras.telemetry.script_run import ScriptRun
+from reskeras.telemetry.sheets import Sheets
+from reskeras.telemetry.watched import Watched
 
 PERIOD = 0.1
 """Seconds between two readings of the device, unless the ring fills up earlier."""
 
 
 class GradientMonitor(keras.callbacks.Callback):
-    """Writes the norm of the gradient of every weight at every step of a `fit`, from inside the compiled step.
+    """Measures every step of a `fit` from inside the compiled step, and writes a run that can be watched live.
 
-    The norms are of the gradients as the backend computed them, before any clipping. Training is not changed: the
-    callback reads at most ten times a second, and what it reads was copied on the device a while before.
+        model.fit(x, y, callbacks=[reskeras.GradientMonitor("runs/my-run")])
+
+    Of every weight: the norm of its gradient before and after clipping, its own norm, how large the update was in
+    relation to it, entries that are not finite. `reskeras watch runs/my-run` and the terminal UI show it while it goes
+    on, and `reskeras.runs.open("runs/my-run")` reads it. Any compiled model can be watched, and neither it nor its
+    training is changed: the device is read at most ten times a second, and never waited for. Outputs of blocks are
+    measured in models from `reskeras.watch`.
 
     Args:
-        run: where to write, a run's folder: its layer table and its gradient rows (`runs/folder.py` has the layout).
+        run: a folder to make for the run; where there is something already, the first free number is added to its name.
+            Or a `Run`, in which somebody else writes down what happens.
+        level: how much is measured: `"off"`, `"norms"`, `"probes"` or `"deep"`; may be changed while training runs.
+
+    Attributes:
+        run: the run, once training has begun.
+
+    Raises:
+        ValueError: for a level that there is not.
+        RunError: when training begins, where the folder cannot be made.
     """
 
-    def __init__(self, run: Run):
+    # Keras may go on to the next step before anything of this one was computed.
+    async_safe = True
+
+    def __init__(self, run: Run | str | Path, level: str = "norms"):
         super().__init__()
-        self._run = run
-        self._writer: RowWriter | None = None
-        self._pending = None
+        _check_level(level)
+        self.run = run if isinstance(run, Run) else None
+        self._folder = None if isinstance(run, Run) else Path(run)
+        self._level = level
+        self._script: ScriptRun | None = None
+        self._sheets: Sheets | None = None
+        self._drain: Drain | None = None
         self._begun = 0
-        self._read_at_step = 0
-        self._read_at_time = 0.0
+        self._seconds = 0.0
+
+    @property
+    def level(self) -> str:
+        """How much is measured. A new level is taken up before the next step, which is compiled anew for it."""
+        return self._level
+
+    @level.setter
+    def level(self, level: str) -> None:
+        _check_level(level)
+        self._level = level
 
     def set_model(self, model):
         super().set_model(model)
+        if isinstance(model, Watched):
+            object.__setattr__(model, "level", self._level)
+        elif self._level in ("probes", "deep"):
+            raise ValueError(
+                f"level={self._level!r} measures the outputs of blocks, and {model.name} has no probes: train "
+                "reskeras.watch(model), or take level='norms'."
+            )
         # Here, for the step is compiled before training begins; and what was compiled without the ring is of no use.
-        if self._writer is None and not ring.is_attached(model.optimizer):
-            ring.attach(model.optimizer)
+        if not ring.is_attached(model.optimizer):
+            ring.attach(model.optimizer, self._level)
             model.train_function = None
 
     def on_train_begin(self, logs=None):
-        optimizer = self._model.optimizer
-        self._last = int(backend.as_numpy(optimizer.iterations))
+        model, optimizer = self._model, self._model.optimizer
         if not optimizer.built:
-            optimizer.build(self._model.trainable_variables)
-        weights = [row for variable in ring.watched_weights(optimizer) for row in weights_of(variable)]
-        # Weights of one layer side by side, layers in the order of the forward pass.
-        self._order = forward_order(ring.watched_weights(optimizer))
-        write_layer_table(self._run, [weights[index] for index in self._order])
-        self._row = gradient_row(len(weights))
-        self._writer = RowWriter(self._run.gradients_path, self._row)
-        self._reader = backend.StateReader(self._model, [ring.ring_of(optimizer)])
+            optimizer.build(model.trainable_variables)
+        if self._folder is not None:
+            if self._script is None:
+                self._script = ScriptRun(self._folder, model, self.params or {})
+                self.run = self._script.run
+            else:
+                self._script.go_on(self.params or {})
+        self._recordings = ring.recordings(optimizer)
+        self._rows = min(each.ring.shape[0] for each in self._recordings)
+        if self._sheets is None:
+            places = getattr(model, "places", [])
+            self._sheets = Sheets(self.run, self._recordings, int(backend.as_numpy(optimizer.iterations)), places)
+        self._reader = backend.StateReader(model, [each.ring for each in self._recordings])
+        self._drain = Drain(self._sheets.take)
+        self._pending = None
+        self._in_force = self._level
+        self._began = self._begun
+        self._read_at_step, self._read_at_time = self._begun, time.perf_counter()
 
-    # At the beginning of the step after, and not at the end of a step: a callback on the end makes Keras convert every
-    # step's metrics to numbers, which waits for the device.
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._script:
+            self._script.begin_epoch(epoch + 1)
+
+    # At the beginning of the step after, and not at the end of a step: what a callback does there makes Keras convert
+    # every step's metrics to numbers, which waits for the device.
     def on_train_batch_begin(self, batch, logs=None):
-        done, now = self._begun - self._read_at_step, time.perf_counter()
+        now = time.perf_counter()
+        if self._level != self._in_force:
+            self._change_level()
+        done = self._begun - self._read_at_step
+        if self._script and batch:
+            self._script.begin_step(self._begun)
         self._begun += 1
-        if not done or (done < ring.ROWS // 2 and now - self._read_at_time < PERIOD):
-            return
-        slow = (now - self._read_at_time) / done >= PERIOD
-        self._read_at_step, self._read_at_time = self._begun - 1, now
-        self._write(self._pending)
-        self._pending = self._reader.copy()[0]
-        if slow:
-            # Steps this long are over on the device by now: the newest row need not wait for the next reading.
-            self._write(self._pending)
-            self._pending = None
+        if done and (done >= self._rows // 2 or now - self._read_at_time >= PERIOD):
+            slow = now - self._read_at_time >= PERIOD * done
+            self._read_at_step, self._read_at_time = self._begun - 1, now
+            self._hand_over()
+            self._pending = self._reader.copy()
+            if slow:
+                # Steps this long are over on the device by now: the newest row need not wait for the next reading.
+                self._hand_over()
+        self._seconds += time.perf_counter() - now
+
+    # Validation sets the running means to 0, and may last: what there is is read before it begins.
+    def on_test_begin(self, logs=None):
+        if self._drain is not None:
+            self._end_epoch()
 
     def on_epoch_end(self, epoch, logs=None):
-        self._write(self._pending)
-        self._pending = None
-        self._write(self._reader.copy()[0])
-        self._read_at_step = self._begun
+        self._end_epoch()
+        if self._script:
+            self._script.note_epoch(epoch + 1, self._begun, logs or {})
+
+    def _end_epoch(self) -> None:
+        self._hand_over()
+        if self._begun > self._read_at_step:
+            self._pending = self._reader.copy()
+            self._hand_over()
+            self._read_at_step, self._read_at_time = self._begun, time.perf_counter()
+        if self._script:
+            self._script.end_epoch(self._begun)
 
     def on_train_end(self, logs=None):
-        self._writer.flush()
+        self._end_epoch()
+        self._drain.finish()
+        self._sheets.flush()
+        cost = {"steps": self._begun - self._began, "callback_seconds": self._seconds}
+        self._note("telemetry", level=self._level, reader_seconds=self._drain.seconds, **cost)
+        self._drain = None
+        if self._script:
+            self._script.end("stopped" if self._model.stop_training else "finished")
         self.close()
 
     def close(self) -> None:
-        """End writing and give the optimizer back as it was; may be called at any time, and more than once."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        """End writing and give the optimizer back as it was; may be called at any time, and more than once.
+
+        To be called where a `fit` was broken off: Keras tells no callback.
+        """
+        if self._drain is not None:
+            self._drain.abandon()
+            self._drain = None
+        if self._sheets is not None:
+            self._sheets.close()
+            self._sheets = None
+        if self._script is not None:
+            self._script.close()
         ring.detach(self._model.optimizer)
 
-    def _write(self, copied) -> None:
-        if copied is None:
+    def _hand_over(self) -> None:
+        if self._pending is not None:
+            self._drain.put(self._pending)
+            self._pending = None
+
+    def _change_level(self) -> None:
+        self._in_force = self._level
+        if isinstance(self._model, Watched):
+            object.__setattr__(self._model, "level", self._level)
+        ring.set_level(self._model.optimizer, self._level)
+        self._model.make_train_function(force=True)
+        self._note("telemetry", level=self._level)
+
+    def _note(self, event: str, **facts) -> None:
+        if self._script:
+            self._script.note(event, **facts)
             return
-        steps, norms = ring.new_rows(backend.as_numpy(copied), self._last)
-        if not len(steps):
-            return
-        rows = np.empty(len(steps), self._row)
-        rows["step"], rows["norm"] = steps, norms[:, self._order]
-        self._writer.write(rows)
-        self._last = int(steps[-1])
+        events = EventWriter(self.run.events_path)
+        events.write(event, **facts)
+        events.close()
 
 
-def weight_of(path: str, shape: tuple[int, ...]) -> Weight:
-    """Return the row of the layer table for a Keras weight path: `stage1_block2/conv1/kernel` is a weight of the layer
-    `stage1_block2_conv1` in the block `stage1_block2`."""
-    *address, _ = path.split("/")
-    return Weight(path, "_".join(address) or path, address[0] if address else path, shape)
-
-
-def weights_of(variable: keras.Variable) -> list[Weight]:
-    """Return the rows of the layer table for a variable: one, or for a weight of a `Stack` one for each slice."""
-    slices, shape = slices_of(variable), tuple(variable.shape)
-    if slices is None:
-        return [weight_of(variable.path, shape)]
-    return [weight_of(path, shape[1:]) for path in slices.paths]
-
-
-def forward_order(variables: list[keras.Variable]) -> list[int]:
-    """Return the columns of the variables' norms in the order of the forward pass, those of one layer side by side."""
-    first: dict[str, int] = {}
-    keys = []
-    for index, variable in enumerate(variables):
-        slices = slices_of(variable)
-        # The slices of a stack come one after another, each with all of its weights.
-        owner = slices.stack if slices else weight_of(variable.path, ()).layer
-        begin = first.setdefault(owner, index)
-        keys += [(begin, number, index) for number in range(rows_of(variable))]
-    return sorted(range(len(keys)), key=keys.__getitem__)
-
-
-def write_layer_table(run: Run, weights: list[Weight]) -> None:
-    """Write `layers.json`."""
-    rows = [{"path": w.path, "layer": w.layer, "block": w.block, "shape": list(w.shape)} for w in weights]
-    write_whole(run.layers_path, json.dumps({"format": 1, "weights": rows}, indent=1) + "\n")
+def _check_level(level: str) -> None:
+    if level not in LEVELS:
+        raise ValueError(f"There is no level {level!r} (levels: {', '.join(LEVELS)}).{suggest(level, list(LEVELS))}")

@@ -1,140 +1,294 @@
-"""A ring of gradient norms inside the optimizer: every step leaves a row, whatever compiler runs the step."""
+"""A ring of measurements inside the optimizer: every step leaves a row, whatever compiler runs the step."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 import numpy as np
 
 from reskeras import backend
 from reskeras.layers.slices import rows_of, slices_of
+from reskeras.runs.statistics import LEVELS
+from reskeras.telemetry.layout import MEASURED
 
-ROWS = 64
-"""How many steps the ring remembers; it must be read at least that often."""
+MOST_ROWS, LEAST_ROWS, RING_BYTES = 1024, 64, 2**20
+"""How many steps a ring remembers, and must be read in at least: as many as take `RING_BYTES`, within the bounds."""
+
+HEAD = 3
+"""A row begins with the step, the learning rate and the factor of the loss."""
 
 _WRAP = 2**24
 """A float32 counts exactly to here: the ring keeps steps modulo this, and the reader restores them."""
 
 # Keras's own and private, but alike since Keras 3.0: looked for at import, so that a change is an error with a name.
-for _hook in ("_clip_gradients", "_backend_apply_gradients", "_var_key"):
+for _hook in (
+    "_clip_gradients",
+    "_backend_apply_gradients",
+    "_backend_update_step",
+    "_overwrite_variables_directly_with_gradients",
+    "_untrack_variable",
+    "_var_key",
+):
     if not hasattr(keras.optimizers.Optimizer, _hook):
         raise ImportError(f"Keras {keras.__version__} has no Optimizer.{_hook}, which reskeras.telemetry builds on.")
 
 
 @dataclass
 class _Recording:
-    """What a recording optimizer knows; an object of its own, since Keras would track variables in plain attributes."""
+    """What a recording optimizer knows; an object of its own, since Keras would track variables in plain attributes.
 
-    ring: keras.Variable
-    weights: list[keras.Variable]
-    place: dict
-    present: list[int]
+    Attributes:
+        level: what is measured, one of `LEVELS`.
+        scale: the variable that holds the factor of the loss, None where it is constant.
+        ring: the ring.
+        hidden: whether the ring is none of the optimizer's variables for now.
+        weights, place: what is measured, and the place of each by its key.
+        probes: the probes' variables, and the place of each by its key.
+        present, gradients, clipped, before, probed: of the step that is being traced or run.
+    """
+
+    level: str
+    scale: keras.Variable | None = None
+    ring: keras.Variable | None = None
+    hidden: bool = False
+    weights: list[keras.Variable] = field(default_factory=list)
+    place: dict = field(default_factory=dict)
+    probes: list[keras.Variable] = field(default_factory=list)
+    probe_place: dict = field(default_factory=dict)
+    present: list[int] = field(default_factory=list)
+    variables: list[keras.Variable] = field(default_factory=list)
+    gradients: list[Any] = field(default_factory=list)
+    clipped: list[Any] | None = None
+    before: list[Any] = field(default_factory=list)
+    probed: dict = field(default_factory=dict)
 
 
 class _GradientRing:
-    """Mixed into the class of an optimizer: records the norm of each weight's gradient before it is clipped or used.
+    """Mixed into the class of an optimizer: measures each step's gradients and what the step makes of the weights.
 
     What arrives at `_clip_gradients` is unscaled and, with accumulation, already the mean over the micro-steps.
     """
 
     def _make_ring(self, variables) -> None:
-        watched = [v for v in variables if not self._overwrite_variable_with_gradient(v)]
-        place = {self._var_key(variable): index for index, variable in enumerate(watched)}
-        ring = self.add_variable(
-            shape=(ROWS, 1 + sum(map(rows_of, watched))),
+        recording = self._recording
+        probes = [v for v in variables if self._overwrite_variable_with_gradient(v)]
+        recording.weights = [v for v in variables if not self._overwrite_variable_with_gradient(v)]
+        recording.probes = [v for v in probes if hasattr(v, "probe")]
+        recording.place = {self._var_key(each): place for place, each in enumerate(recording.weights)}
+        recording.probe_place = {self._var_key(each): place for place, each in enumerate(recording.probes)}
+        width = HEAD + len(MEASURED) * sum(map(rows_of, recording.weights))
+        width += sum(int(np.prod(each.shape)) for each in recording.probes)
+        recording.ring = self.add_variable(
+            shape=(min(max(RING_BYTES // (4 * width), LEAST_ROWS), MOST_ROWS), width),
             initializer=keras.initializers.Constant(-1.0),
             dtype="float32",
+            aggregation="only_first_replica",
             name="ring",
         )
-        self._recording = _Recording(ring, watched, place, list(range(len(watched))))
 
     def build(self, variables):
         super().build(variables)
         self._make_ring(variables)
 
+    def _overwrite_variables_directly_with_gradients(self, grads, vars):
+        recording = self._recording
+        recording.probed = {}
+        if recording.probes and recording.level != "off":
+            for gradient, variable in zip(grads, vars, strict=True):
+                place = recording.probe_place.get(self._var_key(variable))
+                if place is not None:
+                    if self.gradient_accumulation_steps:
+                        # As Keras keeps such a gradient over the micro-steps: the largest.
+                        known = self._accumulated_gradients[self._get_variable_index(variable)]
+                        gradient = keras.ops.maximum(gradient, known)
+                    recording.probed[place] = gradient
+        return super()._overwrite_variables_directly_with_gradients(grads, vars)
+
     def _backend_apply_gradients(self, grads, trainable_variables):
-        place = self._recording.place
-        self._recording.present = [place[self._var_key(variable)] for variable in trainable_variables]
+        recording = self._recording
+        recording.variables = list(trainable_variables)
+        recording.present = [recording.place[self._var_key(variable)] for variable in trainable_variables]
         return super()._backend_apply_gradients(grads, trainable_variables)
 
     def _clip_gradients(self, grads):
         recording = self._recording
-        stacked = [slices_of(recording.weights[index]) is not None for index in recording.present]
-        self._write_row(backend.norms(grads, stacked))
-        return super()._clip_gradients(grads)
+        clipped = super()._clip_gradients(grads)
+        if recording.level != "off":
+            recording.gradients, recording.clipped = backend.over_replicas(grads), None
+            if clipped is not grads:
+                recording.clipped = backend.over_replicas(clipped)
+            recording.before = backend.values_kept(recording.variables)
+        return clipped
 
-    def _write_row(self, norms) -> None:
-        ops = keras.ops
-        present, weights = self._recording.present, self._recording.weights
-        if present != list(range(len(weights))):
-            ends = np.cumsum([rows_of(weights[index]) for index in present])
-            parts = dict(zip(present, ops.split(norms, ends[:-1].tolist()), strict=True))
-            # A weight that got no gradient in this step has norm 0.
-            norms = ops.concatenate(
-                [parts.get(index, ops.zeros((rows_of(weight),), "float32")) for index, weight in enumerate(weights)]
-            )
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        super()._backend_update_step(grads, trainable_variables, learning_rate)
+        if self._recording.level != "off":
+            self._write_row(learning_rate)
+
+    def _write_row(self, learning_rate) -> None:
+        ops, recording = keras.ops, self._recording
+        stacked = [slices_of(recording.weights[place]) is not None for place in recording.present]
+        measured = backend.weight_statistics(
+            recording.gradients,
+            recording.clipped,
+            recording.before,
+            backend.values_now(recording.variables),
+            stacked,
+            zeros=LEVELS.index(recording.level) >= LEVELS.index("deep"),
+        )
+        recording.gradients, recording.clipped, recording.before = [], None, []
         accumulated = self.gradient_accumulation_steps or 1
         step = ops.cast(ops.floor_divide(ops.convert_to_tensor(self._iterations), accumulated), "int32")
-        count = ops.cast(ops.mod(step + 1, _WRAP), "float32")
-        row = ops.concatenate([ops.reshape(count, (1,)), norms])
-        backend.write_row(self._recording.ring, ops.mod(step, ROWS), row)
+        scale = recording.scale if recording.scale is not None else self.loss_scale_factor or 1.0
+        head = [ops.cast(ops.mod(step + 1, _WRAP), "float32"), learning_rate, scale]
+        head = ops.stack([ops.cast(each, "float32") for each in head])
+        row = [head, ops.reshape(self._in_place(measured), (-1,)), *self._probed()]
+        rows = recording.ring.shape[0]
+        backend.write_row(recording.ring, ops.mod(step, rows), ops.concatenate(row))
+
+    def _in_place(self, measured):
+        """Return measurements of the weights that got a gradient as those of all; of the others they are NaN, and a
+        gradient's norm is 0."""
+        ops, recording = keras.ops, self._recording
+        if recording.present == list(range(len(recording.weights))):
+            return measured
+        widths = [rows_of(recording.weights[place]) for place in recording.present]
+        parts = ops.split(measured, np.cumsum(widths)[:-1].tolist(), axis=1)
+        parts = dict(zip(recording.present, parts, strict=True))
+        nothing = np.full((len(MEASURED), 1), np.nan, "float32")
+        nothing[[0, 3, 4, 5]] = 0
+        found = [
+            parts[place] if place in parts else ops.convert_to_tensor(np.repeat(nothing, rows_of(weight), axis=1))
+            for place, weight in enumerate(recording.weights)
+        ]
+        return ops.concatenate(found, axis=1)
+
+    def _probed(self):
+        """Yield the numbers of each probe's variable, one after another; NaN where the probes looked at nothing."""
+        ops, recording = keras.ops, self._recording
+        looks = LEVELS.index(recording.level) >= LEVELS.index("probes")
+        for place, variable in enumerate(recording.probes):
+            size = int(np.prod(variable.shape))
+            found = recording.probed.get(place)
+            seen = looks and found is not None
+            yield ops.reshape(found, (size,)) if seen else ops.full((size,), float("nan"), "float32")
+
+    @property
+    def variables(self):
+        known, recording = super().variables, self._recording
+        return [each for each in known if each is not recording.ring] if recording.hidden else known
+
+    # What is saved while a training is watched must be what Keras itself would save: it counts the variables.
+    def save_own_variables(self, store):
+        with self._ring_hidden():
+            super().save_own_variables(store)
+
+    def load_own_variables(self, store):
+        with self._ring_hidden():
+            super().load_own_variables(store)
+
+    @contextmanager
+    def _ring_hidden(self):
+        self._recording.hidden = True
+        try:
+            yield
+        finally:
+            self._recording.hidden = False
+
+
+def leaves(optimizer: keras.optimizers.Optimizer) -> list[keras.optimizers.Optimizer]:
+    """Return the optimizers that change weights: those inside of one that scales the loss or chooses among several."""
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return leaves(optimizer.inner_optimizer)
+    if isinstance(optimizer, keras.optimizers.MultiOptimizer):
+        return list(optimizer.optimizers)
+    return [optimizer]
 
 
 def is_attached(optimizer: keras.optimizers.Optimizer) -> bool:
-    """Return whether an optimizer records gradient norms."""
-    return isinstance(optimizer, _GradientRing)
+    """Return whether an optimizer records."""
+    return all(isinstance(each, _GradientRing) for each in leaves(optimizer))
 
 
-def attach(optimizer: keras.optimizers.Optimizer) -> None:
-    """Make an optimizer record gradient norms, built or not; one that records already is left as it is.
+def attach(optimizer: keras.optimizers.Optimizer, level: str = "norms") -> None:
+    """Make an optimizer record, built or not; one that records already is left as it is.
 
     The optimizer keeps its name and everything it computes.
     """
-    if is_attached(optimizer):
-        return
-    # The instance's own type is extended: on PyTorch it is not the class that the user named but a faster one.
-    base = type(optimizer)
-    optimizer.__class__ = type(base.__name__, (_GradientRing, base), {"__module__": base.__module__})
-    if optimizer.built:
-        optimizer._make_ring(optimizer._trainable_variables)
+    for each in leaves(optimizer):
+        if isinstance(each, _GradientRing):
+            continue
+        # The instance's own type is extended: on PyTorch it is not the class that the user named but a faster one.
+        base = type(each)
+        each.__class__ = type(base.__name__, (_GradientRing, base), {"__module__": base.__module__})
+        object.__setattr__(each, "_recording", _Recording(level))
+        if each.built:
+            with _unlocked(each):
+                each._make_ring(each._trainable_variables)
+
+
+def set_level(optimizer: keras.optimizers.Optimizer, level: str) -> None:
+    """Choose what is measured, from the next time that the training step is traced."""
+    for each in leaves(optimizer):
+        each._recording.level = level
 
 
 def detach(optimizer: keras.optimizers.Optimizer) -> None:
     """Undo `attach`: the optimizer is of its own type again and holds no ring."""
-    if not is_attached(optimizer):
-        return
-    if optimizer.built:
-        optimizer._untrack_variable(optimizer._recording.ring)
-        del optimizer._recording
-    optimizer.__class__ = type(optimizer).__mro__[2]
+    for each in leaves(optimizer):
+        if not isinstance(each, _GradientRing):
+            continue
+        if each._recording.ring is not None:
+            each._untrack_variable(each._recording.ring)
+        object.__delattr__(each, "_recording")
+        each.__class__ = type(each).__mro__[2]
 
 
-def watched_weights(optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
-    """Return the weights whose gradients a built, recording optimizer records, in the order of the ring's columns.
+@contextmanager
+def _unlocked(optimizer):
+    """Let an optimizer that is built take further variables."""
+    tracker = optimizer._tracker
+    was = tracker.locked
+    tracker.unlock()
+    try:
+        yield
+    finally:
+        if was:
+            tracker.lock()
 
-    The weight of a `Stack` has a column for each slice.
-    """
-    return list(optimizer._recording.weights)
 
-
-def ring_of(optimizer: keras.optimizers.Optimizer) -> keras.Variable:
-    """Return the ring of a built, recording optimizer: (ROWS, 1 + columns), the step modulo 2^24 first."""
-    return optimizer._recording.ring
+def recordings(optimizer: keras.optimizers.Optimizer) -> list[_Recording]:
+    """Return what each of the built, recording optimizers inside knows; those that have no variables are left out."""
+    found = [each._recording for each in leaves(optimizer) if each.built]
+    return [each for each in found if each.weights]
 
 
 def new_rows(ring: np.ndarray, last: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of a copied ring that are newer than step `last`, oldest first.
 
     Args:
-        ring: (ROWS, 1 + weights) as copied from the device.
+        ring: (rows, columns) as copied from the device, the step modulo 2^24 first.
         last: the newest step that is known already; 0 for none.
 
     Returns:
-        The steps (rows,) counted from 1, and their norms (rows, weights).
+        The steps (T,) counted from 1, and the rest of their rows (T, columns - 1).
     """
     written = ring[:, 0] >= 0
     ahead = np.mod(ring[:, 0].astype(np.int64) - last, _WRAP)
-    fresh = np.flatnonzero(written & (ahead > 0) & (ahead <= ROWS))
+    fresh = np.flatnonzero(written & (ahead > 0) & (ahead <= len(ring)))
     fresh = fresh[np.argsort(ahead[fresh])]
     return last + ahead[fresh], ring[fresh, 1:]
+
+
+def parts(recording: _Recording, rows: Sequence) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Split rows of a ring, as `new_rows` gives them, into the head without the step (T, 2), what was measured of the
+    weights (T, `MEASURED`, weights), and of the probes (T, numbers)."""
+    rows = np.asarray(rows)
+    head, rest = rows[:, : HEAD - 1], rows[:, HEAD - 1 :]
+    weights = sum(map(rows_of, recording.weights))
+    split = len(MEASURED) * weights
+    return head, rest[:, :split].reshape(len(rows), len(MEASURED), weights), rest[:, split:]

@@ -5,13 +5,11 @@ from __future__ import annotations
 import time
 
 import keras
-import numpy as np
 
-from reskeras import backend
 from reskeras.runs import control
 from reskeras.runs.events import EventWriter
 from reskeras.runs.folder import Run
-from reskeras.runs.series import CURVE, RowWriter
+from reskeras.telemetry.curve import Curve
 from reskeras.training.pace import Pace
 
 PERIOD = 0.1
@@ -33,13 +31,10 @@ class Recorder(keras.callbacks.Callback):
         super().__init__()
         self._pace = pace
         self._run, self._events, self._batch_size, self._steps = run, events, batch_size, steps
-        self._writer = RowWriter(run.curve_path, CURVE)
+        self._curve: Curve | None = None
         self._begun = 0
-        self._epoch = 0
         self._epoch_open = False
         self._pending = None
-        self._before: np.ndarray | None = None
-        self._reader: backend.StateReader | None = None
         self._read_at_step = 0
         self._read_at_time = 0.0
         self.stop_requested = False
@@ -48,11 +43,11 @@ class Recorder(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._started = time.perf_counter()
+        self._curve = Curve(self._model, self._run.curve_path)
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._epoch = epoch + 1
+        self._curve.begin_epoch(epoch + 1)
         self._epoch_open = True
-        self._before = None
         self._pace.go_on(self._begun)
 
     def on_train_batch_begin(self, batch, logs=None):
@@ -61,7 +56,7 @@ class Recorder(keras.callbacks.Callback):
             slow = now - self._read_at_time >= PERIOD * (self._begun - self._read_at_step)
             self._read_at_step, self._read_at_time = self._begun, now
             self._write(self._pending)
-            self._pending = (self._begun, now - self._started, self._copy())
+            self._pending = self._curve.copy(self._begun, now - self._started)
             if slow:
                 # As the first step always counts: its loss is the first that anyone sees of the run.
                 self._write(self._pending)
@@ -95,40 +90,27 @@ class Recorder(keras.callbacks.Callback):
         self._take_commands()
 
     def on_train_end(self, logs=None):
-        self._writer.flush()
+        self._curve.flush()
         self.close()
 
     def close(self) -> None:
         """End writing; may be called at any time, and more than once."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-
-    def _copy(self):
-        if self._reader is None:
-            self._reader = backend.StateReader(self._model, _running_totals(self._model))
-        return self._reader.copy()
+        if self._curve is not None:
+            self._curve.close()
+            self._curve = None
 
     def _finish_epoch(self):
         if self._epoch_open:
             self._epoch_open = False
             self._write(self._pending)
             self._pending = None
-            self._write((self._begun, time.perf_counter() - self._started, self._copy()))
+            self._write(self._curve.copy(self._begun, time.perf_counter() - self._started))
             # After the numbers were read, for which the device must have ended the step.
             self._pace.reach(self._begun)
 
     def _write(self, pending) -> None:
-        if pending is None:
-            return
-        step, seconds, copied = pending
-        totals = np.array([float(backend.as_numpy(each)) for each in copied]).reshape(-1, 2)
-        since = totals if self._before is None else totals - self._before
-        if (since[:, 1] <= 0).any():
-            return
-        self._before = totals
-        loss, accuracy = since[:, 0] / since[:, 1]
-        self._writer.write(np.array([(step, self._epoch, seconds, loss, accuracy)], CURVE))
+        if pending is not None:
+            self._curve.write(pending)
 
     def _take_commands(self) -> None:
         for identifier, command in control.waiting(self._run.commands_path):
@@ -141,12 +123,3 @@ class Recorder(keras.callbacks.Callback):
         # Told also where a signal asked for it, which leaves no command to acknowledge.
         self._events.write("stopping", step=self._begun, **facts)
         self._stop_told = True
-
-
-def _running_totals(model: keras.Model) -> list[keras.Variable]:
-    """Return the sum and the count behind the running means of loss and accuracy."""
-    found = []
-    for metric in model.metrics:
-        for each in getattr(metric, "metrics", [metric]):
-            found += [each.total, each.count]
-    return found

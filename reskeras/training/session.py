@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 
 from reskeras import backend, speeds
@@ -63,7 +61,7 @@ class Session:
         training, data, batches = prepared.settings.training, prepared.data, prepared.batches
         steps = training.total_steps(len(batches))
         epochs = -(-steps // len(batches))
-        self._events.write("training", steps=steps, epochs=epochs, steps_per_epoch=len(batches), **_place())
+        self._events.write("training", steps=steps, epochs=epochs, steps_per_epoch=len(batches), **backend.place())
         monitor = GradientMonitor(self._run)
         self.pace = Pace(prepared.seconds)
         self.recorder = Recorder(self._run, self._events, batches.batch_size, steps, self.pace)
@@ -101,8 +99,3 @@ class Session:
         samples, labels = prepared.data.x_test.astype("float32"), prepared.data.y_test
         scores = prepared.model.evaluate(samples, labels, batch_size=EVALUATION_BATCH, verbose=0, return_dict=True)
         self._events.write("tested", test_loss=float(scores["loss"]), test_accuracy=float(scores["accuracy"]))
-
-
-def _place() -> dict[str, Any]:
-    device = backend.devices()[0]
-    return {"backend": backend.name(), "device": device["kind"], "device_name": device["name"]}

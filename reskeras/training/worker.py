@@ -15,6 +15,7 @@ from reskeras.installed import BackendMissing, resolve_backend
 from reskeras.runs import control, liveness
 from reskeras.runs.events import EventWriter
 from reskeras.runs.folder import Run, RunError
+from reskeras.runs.settings import RunSettings
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -69,6 +70,8 @@ def work(run: Run, prepared=None) -> int:
 
 def _train(run: Run, events: EventWriter, prepared, signals: _Signals) -> str:
     settings = run.settings
+    if not isinstance(settings, RunSettings):
+        raise RunError(f"{run.folder} was trained by a script of its own: only that script can go on with it.")
     backend = resolve_backend(settings.training.backend)
     events.write("starting", backend=backend, pid=os.getpid())
     load(backend)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 import numpy as np
+from norms import weights_header, write_norms
 
 from reskeras.request import check_request
 from reskeras.runs import Run, create, liveness
 from reskeras.runs.events import EventWriter
-from reskeras.runs.series import CURVE, RowWriter, gradient_row
+from reskeras.runs.series import CURVE, RowWriter
+from reskeras.runs.tables import TableWriter
 
 
 class RecordedRun:
@@ -30,7 +31,7 @@ class RecordedRun:
         self.layers, self.steps, self.step = layers, steps, 0
         self.lock = liveness.hold(self.run.lock_path)
         self.events = EventWriter(self.run.events_path)
-        self.gradients: RowWriter | None = None
+        self.weights: TableWriter | None = None
         self.curve: RowWriter | None = None
         self.parameters = request.plan.parameters()
         self._numbers = np.random.default_rng(0)
@@ -39,16 +40,10 @@ class RecordedRun:
         """Write all that comes before the first step."""
         self.events.write("starting", backend="jax", pid=os.getpid())
         weights = [
-            {
-                "path": f"stage1_block{layer // 2 + 1}_conv{layer % 2 + 1}/{kind}",
-                "layer": f"stage1_block{layer // 2 + 1}_conv{layer % 2 + 1}",
-                "block": f"stage1_block{layer // 2 + 1}",
-                "shape": [3, 3],
-            }
+            (f"stage1_block{layer // 2 + 1}_conv{layer % 2 + 1}/{kind}", f"stage1_block{layer // 2 + 1}")
             for layer in range(self.layers)
             for kind in ("kernel", "bias")
         ]
-        self.run.layers_path.write_text(json.dumps({"weights": weights}))
         self.events.write("built", parameters=self.parameters, weights=len(weights), layers=self.layers)
         self.events.write(
             "training",
@@ -58,7 +53,7 @@ class RecordedRun:
             backend="jax",
             device="cpu:0",
         )
-        self.gradients = RowWriter(self.run.gradients_path, gradient_row(len(weights)))
+        self.weights = TableWriter(self.run.folder / "weights", weights_header(weights))
         self.curve = RowWriter(self.run.curve_path, CURVE)
         return self
 
@@ -72,12 +67,10 @@ class RecordedRun:
         return self
 
     def _write_step(self) -> None:
-        row = np.zeros(1, gradient_row(2 * self.layers))
-        row["step"] = self.step
         depth = np.repeat(np.arange(self.layers), 2)
         wave = 0.6 * np.sin(self.step / 12 + depth / 4) + self._numbers.normal(0, 0.08, 2 * self.layers)
-        row["norm"] = 10.0 ** (-3.5 + 3 * depth / self.layers - self.step / self.steps + wave)
-        self.gradients.write(row)
+        norms = 10.0 ** (-3.5 + 3 * depth / self.layers - self.step / self.steps + wave)
+        write_norms(self.weights, [self.step], norms[None])
         if self.step % 2 == 0:
             point = np.zeros(1, CURVE)
             share = self.step / self.steps

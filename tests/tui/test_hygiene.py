@@ -55,7 +55,7 @@ print([name for name in {FORBIDDEN!r} if name in sys.modules])
 def test_no_colour_is_needed(tmp_path):
     code = f"""
 import asyncio, sys
-sys.path.insert(0, {str(__file__.rsplit("/", 1)[0])!r})
+sys.path[:0] = [{str(__file__.rsplit("/", 1)[0])!r}, {str(__file__.rsplit("/", 2)[0])!r}]
 from pathlib import Path
 from recorded import RecordedRun
 from reskeras_tui.app import ReskerasApp

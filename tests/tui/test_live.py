@@ -140,7 +140,7 @@ def test_all_screens_are_a_key_away(bench, tmp_path):
 
 def test_an_unreadable_folder_is_told_not_thrown(bench, tmp_path):
     run = RecordedRun(tmp_path).begin().grow(5)
-    run.run.layers_path.write_text('{"weights": [{"path": 1}]}')
+    (run.run.folder / "weights.json").write_text('{"format": 2, "weights": [{"path": 1}]}')
 
     async def story(app, pilot):
         await until(pilot, lambda: "damaged" in status(app))
@@ -155,10 +155,10 @@ def test_norms_are_read_once_and_kept_small(tmp_path):
     for _ in range(5):
         run.grow(1000)
         snapshot = reader.read()
-        names, steps, norms = run.run.group_norms()
-        assert list(snapshot.names) == names and len(snapshot.steps) <= MOST_ROWS + 1
-        assert snapshot.steps[-1] == steps[-1] == snapshot.step
-        np.testing.assert_allclose(snapshot.norms.max(axis=0), norms.max(axis=0))
+        norms = run.run.series("gradient_norm")
+        assert snapshot.names == norms.names and len(snapshot.steps) <= MOST_ROWS + 1
+        assert snapshot.steps[-1] == norms.last[-1] == snapshot.step
+        np.testing.assert_allclose(snapshot.norms.max(axis=0), norms.largest.max(axis=0))
     run.close()
 
 

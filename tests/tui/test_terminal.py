@@ -114,7 +114,7 @@ def test_a_run_outlives_the_program_and_is_found_again(terminal, tmp_path):
     assert run.is_live()
     second = terminal()
     second.until(lambda: run.name.encode() in second.shown)
-    second.until(lambda: len(run.gradients()) > 0)
+    second.until(lambda: len(run.series("gradient_norm").last) > 0)
     second.press(b"s")
     second.until(lambda: not run.is_live())
     assert run.state() in ("stopped", "finished"), run.log_path.read_text()[-2000:]

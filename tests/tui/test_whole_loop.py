@@ -56,7 +56,7 @@ def test_choose_train_watch_export(bench, tmp_path, backend):
         assert f"{100 * summary['test_accuracy']:.1f} %" in text_of(app)
         assert "stage1_block3" in text_of(app), "the layers stand beside the heat map"
         low, high = app.screen.query_one("#heatmap", HeatMap).scale_range
-        _, _, norms = run.group_norms("layer")
+        norms = run.series("gradient_norm").largest
         assert low <= np.log10(np.median(norms)) <= high
         done = subprocess.run(
             [sys.executable, "-c", LOADER, str(run.model_path)],
@@ -82,7 +82,7 @@ def test_stop_from_the_screen_keeps_the_network(bench, tmp_path):
         await until(pilot, lambda: isinstance(app.screen, LiveScreen), "the live screen")
         run = list_runs(tmp_path)[0]
         deadline = time.monotonic() + PATIENCE
-        while not len(run.gradients()):
+        while not len(run.series("gradient_norm").last):
             assert time.monotonic() < deadline and run.is_live(), run.log_path.read_text()[-2000:]
             await pilot.pause(0.1)
         await pilot.press("s")

@@ -1,0 +1,178 @@
+"""What a step measures of gradients and weights, in as few operations as each backend allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from reskeras.backend.process import name
+
+
+def weight_statistics(
+    gradients: Sequence[Any],
+    clipped: Sequence[Any] | None,
+    before: Sequence[Any],
+    after: Sequence[Any],
+    stacked: Sequence[bool],
+    zeros: bool = False,
+) -> Any:
+    """Return measurements of weights as one float32 matrix, (7, weights).
+
+    The rows are the norms of gradients, of clipped gradients, of weights and of what was added to them, and the numbers
+    of entries of a gradient that are NaN, infinite and 0.
+
+    Args:
+        gradients: of each weight.
+        clipped: the same after clipping; None where nothing is clipped, which gives NaN.
+        before, after: each weight before the step and after it.
+        stacked: for each, whether it is many in one, whose rows each have a column of their own.
+        zeros: whether to count zeros; otherwise they are NaN.
+    """
+    if name() == "torch":
+        return _statistics_torch(gradients, clipped, before, after, stacked, zeros)
+    ops, whole = keras.ops, gradients
+    if name() == "tensorflow":
+        gradients = [_rows_summed(each) for each in gradients]
+        clipped = clipped and [_rows_summed(each) for each in clipped]
+    norm = norms(gradients, stacked)
+    missing = ops.full_like(norm, float("nan"))
+    added = [b - a for a, b in zip(before, after, strict=True)]
+
+    def counts():
+        return ops.stack([_counts(each, gradients, stacked) for each in (ops.isnan, ops.isinf)])
+
+    # Nearly always there is none: then looking at each entry is left out.
+    finite = ops.all(ops.isfinite(norm))
+    found = ops.cond(finite, lambda: ops.stack([ops.zeros_like(norm)] * 2), counts)
+    rows = [
+        norm,
+        missing if clipped is None else norms(clipped, stacked),
+        norms(before, stacked),
+        norms(added, stacked),
+        found[0],
+        found[1],
+        _counts(lambda each: each == 0, whole, stacked) if zeros else missing,
+    ]
+    return ops.stack(rows)
+
+
+def _counts(condition, tensors, stacked):
+    ops = keras.ops
+    found = []
+    for each, rows in zip(tensors, stacked, strict=True):
+        each = ops.convert_to_tensor(each)
+        axes = tuple(range(1, len(each.shape))) if rows else None
+        found.append(ops.reshape(ops.sum(ops.cast(condition(each), "float32"), axes), (-1,)))
+    return ops.concatenate(found)
+
+
+def norms(tensors: Sequence[Any], stacked: Sequence[bool]) -> Any:
+    """Return the Euclidean norm of each tensor as one float32 vector.
+
+    Args:
+        tensors: gradients or weights.
+        stacked: for each, whether it is many in one, whose rows each have a norm of their own.
+    """
+    if name() == "torch":
+        return _norms_torch(tensors, stacked)
+    if name() == "tensorflow":
+        tensors = [_rows_summed(each) for each in tensors]
+    squares = []
+    for each, rows in zip(tensors, stacked, strict=True):
+        square = keras.ops.square(keras.ops.cast(each, "float32"))
+        axes = tuple(range(1, len(square.shape))) if rows else None
+        squares.append(keras.ops.reshape(keras.ops.sum(square, axes), (-1,)))
+    return keras.ops.sqrt(keras.ops.concatenate(squares))
+
+
+def _statistics_torch(gradients, clipped, before, after, stacked, zeros):
+    import torch
+
+    with torch.no_grad():
+        norm = norms(gradients, stacked)
+        missing = torch.full_like(norm, float("nan"))
+        weight = norms(before, stacked)
+        added = torch._foreach_sub(list(after), list(before))
+        counted = [torch.zeros_like(norm)] * 2
+        if torch.compiler.is_compiling() or (norm.device.type == "cpu" and not bool(torch.isfinite(norm).all())):
+            counted = [_counts(each, gradients, stacked) for each in (torch.isnan, torch.isinf)]
+        elif norm.device.type != "cpu":
+            # Whoever asks a GPU whether there are any waits for it.
+            counted = [each(norm).float() for each in (torch.isnan, torch.isinf)]
+        rows = [
+            norm,
+            missing if clipped is None else norms(clipped, stacked),
+            weight,
+            norms(added, stacked),
+            *counted,
+            _counts(lambda each: each == 0, gradients, stacked) if zeros else missing,
+        ]
+        return torch.stack(rows)
+
+
+def _norms_torch(tensors, stacked):
+    import torch
+
+    # PyTorch accumulates narrower numbers in float32 by itself, and refuses wider ones.
+    tensors = [each.float() if each.dtype == torch.float64 else each for each in tensors]
+    single = [each for each, rows in zip(tensors, stacked, strict=True) if not rows]
+    norms = iter(torch._foreach_norm(single, 2, torch.float32) if single else ())
+    parts = []
+    for each, rows in zip(tensors, stacked, strict=True):
+        found = torch.linalg.vector_norm(each.flatten(1), dim=1, dtype=torch.float32) if rows else next(norms)
+        parts.append(found.reshape(-1))
+    return torch.cat(parts)
+
+
+def values_now(variables: Sequence[keras.Variable]) -> list[Any]:
+    """Return the values of variables, which a later change may change."""
+    if name() == "tensorflow":
+        # Read within the function that is traced, in the order of what is assigned.
+        return [keras.ops.convert_to_tensor(each) for each in variables]
+    values = [each.value for each in variables]
+    return [each.detach() for each in values] if name() == "torch" else values
+
+
+def values_kept(variables: Sequence[keras.Variable]) -> list[Any]:
+    """Return the values of variables as they are now, whatever is assigned later."""
+    values = values_now(variables)
+    if name() == "torch":
+        import torch
+
+        # Optimizers there change weights in place.
+        return list(torch._foreach_add(values, 0))
+    if name() == "tensorflow":
+        import tensorflow as tf
+
+        return [tf.identity(each) for each in values]
+    return values
+
+
+def over_replicas(gradients: Sequence[Any]) -> Sequence[Any]:
+    """Return the sum of gradients over all replicas that train at the same time, where there is more than one.
+
+    JAX's are of the whole batch as they are; TensorFlow's optimizers sum them only after clipping.
+    """
+    if name() != "tensorflow":
+        return gradients
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return gradients
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
+
+
+def _rows_summed(gradient: Any) -> Any:
+    """Return the rows of an embedding's gradient that are not 0, each once; any other gradient as it is.
+
+    TensorFlow gives a row for each look-up, and the same row again for the same number.
+    """
+    import tensorflow as tf
+
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    rows, place = tf.unique(gradient.indices)
+    return tf.math.unsorted_segment_sum(gradient.values, place, tf.size(rows))

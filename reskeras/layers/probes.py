@@ -1,0 +1,157 @@
+"""What a probe sees at a block's output, in the forward pass and in the backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from reskeras import backend
+from reskeras.runs.statistics import OF_BLOCKS
+
+SLOTS = tuple(each.name for each in OF_BLOCKS)
+"""A probe's numbers. `forward_rms` and `backward_norm` are squares still, the first a mean and the second a sum."""
+
+NOT_MEASURED = -2.0
+"""Stands for what was not measured, below every value: NaN would make a loss scale skip the step."""
+
+SATURATED = 0.97
+"""An output of tanh above this passes less than 6 % of the gradient."""
+
+_BACKWARD = ("backward_norm", "gradient_cosine", "identity_cosine")
+
+_observed: list[dict[str, list]] = []
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The probes of a layer: the one of a block, or those of a stack's slices.
+
+    Attributes:
+        values: (slots,), or (depth, slots); its gradient is what was seen.
+        level: `"probes"` or `"deep"`; at any lower one nothing is seen, and the gradient is 0.
+        channels: the axis of the channels.
+    """
+
+    values: Any
+    level: str
+    channels: int = -1
+
+    @property
+    def sees(self) -> bool:
+        """Whether anything is measured."""
+        return self.level in ("probes", "deep")
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether the measurements of the highest level are taken."""
+        return self.level == "deep"
+
+
+def probed(block: Callable[[Any], Any], x: Any, probe: Probe, keeps_shape: bool, skip: Any = None) -> Any:
+    """Return `block(x)`, and let its statistics be the gradient of the probe's values.
+
+    Args:
+        block: `(x) -> y`.
+        x: the block's input.
+        probe: of one block.
+        keeps_shape: whether y is shaped as x.
+        skip: what the block adds to, where that is not x; its shape is that of y.
+    """
+    if not probe.sees:
+        return backend.leave_behind(block(x), None, probe.values, keras.ops.zeros_like(probe.values), _nothing)
+    token = None
+    if probe.is_deep and keeps_shape and skip is None:
+        x, token = backend.enter(x, probe.values, _compare)
+    with _observing() as found:
+        y = block(x)
+    skip = x if keeps_shape and skip is None else skip
+    seen = _forward(skip, y, probe, token is not None, found)
+    mask = keras.src.backend.get_keras_mask(y)
+    look = _look_deep if probe.is_deep else _look
+    given = backend.leave_behind(y, token, probe.values, seen, look)
+    if mask is not None:
+        keras.src.backend.set_keras_mask(given, mask)
+    return given
+
+
+def _nothing(dy):
+    return keras.ops.zeros((len(SLOTS),), "float32")
+
+
+@contextmanager
+def _observing():
+    _observed.append({})
+    try:
+        yield _observed[-1]
+    finally:
+        _observed.pop()
+
+
+def observe(statistic: str, value: Any) -> None:
+    """Note a tensor inside of a block, whose mean is one of its statistics; nothing where no probe looks."""
+    if _observed:
+        _observed[-1].setdefault(statistic, []).append(value)
+
+
+def _forward(skip, y, probe: Probe, has_token: bool, found: dict) -> Any:
+    """Return the slots that are known after the forward pass, 0 in those that the backward pass fills."""
+    ops = keras.ops
+    wide = ops.cast(ops.stop_gradient(y), "float32")
+    axes = [axis for axis in range(len(wide.shape)) if axis != probe.channels % len(wide.shape)]
+    squares = ops.sum(ops.square(wide), axes)
+    count = ops.cast(ops.size(wide), "float32")
+    total = ops.sum(squares)
+    slots = dict.fromkeys(SLOTS, NOT_MEASURED)
+    slots.update(dict.fromkeys(_BACKWARD[: 2 if probe.is_deep else 1], 0.0))
+    slots["forward_rms"] = total / count
+    slots["dead_share"] = ops.mean(ops.cast(squares == 0, "float32"))
+    if skip is not None:
+        skip = ops.cast(ops.stop_gradient(skip), "float32")
+        slots["branch_ratio"] = _ratio(ops.sum(ops.square(wide - skip)), ops.sum(ops.square(skip)))
+    if has_token:
+        slots["identity_cosine"] = 0.0
+    if probe.is_deep:
+        slots["saturated_share"] = ops.mean(ops.cast(ops.abs(wide) > SATURATED, "float32"))
+        if len(wide.shape) == 3:
+            slots["token_residual"] = _ratio(ops.sum(ops.square(wide - ops.mean(wide, 1, keepdims=True))), total)
+        for statistic, values in found.items():
+            means = [ops.mean(ops.cast(ops.stop_gradient(each), "float32")) for each in values]
+            slots[statistic] = sum(means) / len(means)
+    return ops.stack([ops.cast(slots[each], "float32") for each in SLOTS])
+
+
+def _ratio(part, whole):
+    """Return the root of a quotient of two sums of squares, 0 where both are 0."""
+    return keras.ops.sqrt(part / keras.ops.maximum(whole, 1e-30))
+
+
+def _look(dy):
+    squares = keras.ops.sum(keras.ops.square(keras.ops.cast(dy, "float32")))
+    return _slots(backward_norm=squares)
+
+
+def _look_deep(dy):
+    ops = keras.ops
+    wide = ops.cast(dy, "float32")
+    samples = ops.reshape(wide, (ops.shape(wide)[0], -1))
+    squares = ops.sum(ops.square(samples), 1, keepdims=True)
+    count = ops.cast(ops.shape(wide)[0], "float32")
+    # The mean cosine of all pairs without forming any: rows of length 1 summed, less each with itself.
+    rows = samples / ops.sqrt(ops.maximum(squares, 1e-30))
+    pairs = ops.sum(ops.square(ops.sum(rows, 0))) - ops.sum(ops.square(rows))
+    return _slots(backward_norm=ops.sum(squares), gradient_cosine=pairs / ops.maximum(count * (count - 1), 1.0))
+
+
+def _compare(dx, dy):
+    ops = keras.ops
+    dx, dy = ops.cast(dx, "float32"), ops.cast(dy, "float32")
+    lengths = ops.sqrt(ops.sum(ops.square(dx))) * ops.sqrt(ops.sum(ops.square(dy)))
+    return _slots(identity_cosine=ops.sum(dx * dy) / ops.maximum(lengths, 1e-30))
+
+
+def _slots(**values):
+    return keras.ops.stack([keras.ops.cast(values.get(each, 0.0), "float32") for each in SLOTS])

@@ -1,0 +1,264 @@
+"""Tables of statistics over a training: a row for a window of steps, a column for a weight, a layer or a block.
+
+FORMAT.md, beside this file, has the layout.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from reskeras.files import write_whole
+
+FORMAT = 2
+"""Version of the layout; a reader refuses a table of another version."""
+
+MOST_ROWS, LEAST_ROWS, ROW_BYTES = 4096, 128, 2**24
+"""Windows of one length: as many as take `ROW_BYTES`, within the two bounds."""
+
+
+class TableError(ValueError):
+    """A table cannot be read, or not be gone on with."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the rows of a table hold.
+
+    Attributes:
+        statistics: names of what is measured.
+        groups: what can be looked at, such as `"weight"` or `"block"` -> the names, shallow first.
+        columns: for each group, the column of each name; a layer of one weight shares that weight's column.
+        window_rows: so many windows of one step come first, then as many of two, of four, and so on.
+        facts: anything else that the table's writer knows about its columns.
+    """
+
+    statistics: tuple[str, ...]
+    groups: dict[str, tuple[str, ...]]
+    columns: dict[str, tuple[int, ...]]
+    window_rows: int
+    facts: dict[str, Any]
+
+    @property
+    def width(self) -> int:
+        """How many columns there are."""
+        return 1 + max((column for each in self.columns.values() for column in each), default=-1)
+
+    @property
+    def row(self) -> np.dtype:
+        """A row: first and last step of the window; least, median and largest value; the last step once more."""
+        shape = (3, len(self.statistics), self.width)
+        return np.dtype([("first", "<u4"), ("last", "<u4"), ("values", "<f4", shape), ("check", "<u4")])
+
+    def window(self, row: int) -> int:
+        """Return how many steps the window of a row spans at most."""
+        return 2 ** (row // self.window_rows)
+
+    def rows_after(self, steps: int) -> int:
+        """Return how many rows there are after so many steps: the size of the file over that of a row."""
+        rows, length = 0, 1
+        while steps > length * self.window_rows:
+            rows, steps, length = rows + self.window_rows, steps - length * self.window_rows, 2 * length
+        return rows + -(-steps // length)
+
+
+def header(statistics, groups, columns, **facts) -> Header:
+    """Return the header of a new table, its windows as long as its rows are wide."""
+    made = Header(tuple(statistics), groups, columns, MOST_ROWS, facts)
+    rows = min(max(ROW_BYTES // made.row.itemsize, LEAST_ROWS), MOST_ROWS)
+    return Header(made.statistics, groups, columns, rows, facts)
+
+
+class TableWriter:
+    """Writes a table step by step: the window that is open is on the disk too, and is written anew as it grows.
+
+    Where the table is there already it goes on, in a new window.
+
+    Args:
+        path: the table without its endings `.json` and `.rows`.
+        header: what its rows hold.
+
+    Raises:
+        OSError: where it cannot be written.
+        TableError: where a table of other statistics or columns is there.
+    """
+
+    def __init__(self, path: Path, header: Header):
+        self.header, self._row = header, header.row
+        text = json.dumps({"format": FORMAT, **asdict(header)}) + "\n"
+        head, rows = _files(path)
+        if not head.exists():
+            write_whole(head, text)
+        elif head.read_text() != text:
+            raise TableError(f"{head} holds other statistics or columns than what is to be written to it.")
+        self._descriptor = os.open(rows, os.O_CREAT | os.O_RDWR, 0o644)
+        self._place = os.fstat(self._descriptor).st_size // self._row.itemsize
+        self._steps: list[np.ndarray] = []
+        self._values: list[np.ndarray] = []
+
+    def add(self, steps: np.ndarray, values: np.ndarray) -> None:
+        """Append steps.
+
+        Args:
+            steps: (T,), each larger than the one before.
+            values: (T, statistics, columns); what was not measured is NaN.
+
+        Raises:
+            OSError: where the disk takes less than everything.
+        """
+        ready = []
+        for start in range(0, len(steps)):
+            self._steps.append(steps[start])
+            self._values.append(values[start])
+            if len(self._steps) == self.header.window(self._place + len(ready)):
+                ready.append(self._window())
+                self._steps, self._values = [], []
+        if self._steps:
+            ready.append(self._window())
+        if not ready:
+            return
+        content, offset = np.concatenate(ready).tobytes(), self._place * self._row.itemsize
+        while content:
+            written = os.pwrite(self._descriptor, content, offset)
+            content, offset = content[written:], offset + written
+        self._place += len(ready) - bool(self._steps)
+
+    def _window(self) -> np.ndarray:
+        window = np.empty(1, self._row)
+        window["first"], window["last"] = self._steps[0], self._steps[-1]
+        window["values"][0] = extremes(np.stack(self._values)) if len(self._values) > 1 else self._values[0]
+        window["check"] = window["last"]
+        return window
+
+    def flush(self) -> None:
+        """Wait until everything written is on the disk."""
+        os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """End writing."""
+        os.close(self._descriptor)
+
+
+def extremes(values: np.ndarray) -> np.ndarray:
+    """Return least, median and largest of the first axis: (3, ...).
+
+    Least and median are of the numbers alone; the largest is not a number where any value is none.
+    """
+    found = np.sort(values, axis=0)  # What is not a number comes last.
+    count = np.maximum((~np.isnan(values)).sum(axis=0), 1)
+    low = np.take_along_axis(found, ((count - 1) // 2)[None], axis=0)[0]
+    high = np.take_along_axis(found, (count // 2)[None], axis=0)[0]
+    with np.errstate(invalid="ignore", over="ignore"):
+        middle = np.where(low == high, low, low / 2 + high / 2)
+    return np.stack([found[0], middle, found[-1]])
+
+
+class Series(NamedTuple):
+    """One statistic over a training.
+
+    Attributes:
+        names: what it was measured of, (N,), shallow first.
+        first, last: the first and last step of each window, (T,).
+        least, median, largest: of the steps of a window, (T, N); equal where a window is one step.
+    """
+
+    names: tuple[str, ...]
+    first: np.ndarray
+    last: np.ndarray
+    least: np.ndarray
+    median: np.ndarray
+    largest: np.ndarray
+
+
+class Table:
+    """A table, read as it stands now.
+
+    Args:
+        path: the table without its endings `.json` and `.rows`.
+
+    Raises:
+        TableError: where it is damaged, or of a version that this program does not know.
+    """
+
+    def __init__(self, path: Path):
+        head, self._rows_path = _files(path)
+        self.header = _read_header(head)
+
+    @classmethod
+    def exists(cls, path: Path) -> bool:
+        """Return whether there is such a table; its rows may come later."""
+        return _files(path)[0].exists()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the rows: another size is other rows, and equal sizes may differ in the last."""
+        try:
+            return self._rows_path.stat().st_size
+        except OSError:
+            return 0
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """Rows as a memory map; a last one that is only half written is left out."""
+        row = self.header.row
+        count = self.size // row.itemsize
+        if not count:
+            return np.empty(0, row)
+        rows = np.memmap(self._rows_path, row, mode="r", shape=(count,))
+        return rows if rows["check"][-1] == rows["last"][-1] else rows[:-1]
+
+    def series(self, statistic: str, by: str, start: int = 0, stop: int | None = None) -> Series:
+        """Return one statistic of a group's members.
+
+        Args:
+            statistic: one of the header's.
+            by: a group, such as `"layer"`.
+            start, stop: the rows to read, as in a slice.
+
+        Raises:
+            KeyError: where there is no such statistic or group.
+        """
+        known = self.header
+        if statistic not in known.statistics or by not in known.groups:
+            raise KeyError(f"{statistic} of each {by}")
+        rows = self.rows[start:stop]
+        place, columns = known.statistics.index(statistic), np.array(known.columns[by], int)
+        # One statistic at a time from the disk: a row holds them all.
+        values = np.ascontiguousarray(rows["values"][:, :, place, :])[:, :, columns]
+        first, last = rows["first"].astype(np.int64), rows["last"].astype(np.int64)
+        return Series(known.groups[by], first, last, *values.swapaxes(0, 1))
+
+
+def _files(path: Path) -> tuple[Path, Path]:
+    return path.with_name(path.name + ".json"), path.with_name(path.name + ".rows")
+
+
+def _read_header(path: Path) -> Header:
+    try:
+        content = json.loads(path.read_text())
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error.strerror}.") from None
+    except (ValueError, RecursionError):
+        raise TableError(f"{path} is not JSON.") from None
+    version = content.get("format") if isinstance(content, dict) else None
+    if version != FORMAT:
+        raise TableError(f"{path} has format {version!r}; this version reads format {FORMAT}.")
+    try:
+        groups = {str(by): tuple(map(str, names)) for by, names in content["groups"].items()}
+        columns = {str(by): tuple(map(int, places)) for by, places in content["columns"].items()}
+        facts, window_rows = dict(content["facts"]), int(content["window_rows"])
+        made = Header(tuple(map(str, content["statistics"])), groups, columns, window_rows, facts)
+        fits = all(len(columns[by]) == len(names) for by, names in groups.items())
+        fits &= window_rows > 0 and all(0 <= place < 2**24 for each in columns.values() for place in each)
+        fits &= made.row.itemsize < 2**31
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        fits = False
+    if not fits:
+        raise TableError(f"{path} is damaged.")
+    return made

@@ -1,0 +1,120 @@
+"""The columns of the table of weights, and what each step puts into them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+import keras
+import numpy as np
+
+from reskeras.layers.slices import rows_of, slices_of
+from reskeras.runs.folder import Weight
+from reskeras.runs.statistics import OF_WEIGHTS
+from reskeras.runs.tables import Header, header
+
+MEASURED = (
+    "gradient_norm",
+    "clipped_norm",
+    "weight_norm",
+    "update_norm",
+    "nan_count",
+    "inf_count",
+    "zero_count",
+)
+"""What a step measures of each weight, in this order."""
+
+_SUMMED = ("nan_count", "inf_count", "zero_count")
+
+
+@dataclass(frozen=True)
+class WeightLayout:
+    """Which weight's numbers come in which place, and which are put together.
+
+    Attributes:
+        header: of the table.
+        order: (weights,) the place of each column's weight among the measured ones.
+        starts: for each group of several weights, its first and its last column and the column of the group.
+    """
+
+    header: Header
+    order: np.ndarray
+    spans: tuple[tuple[int, int, int], ...]
+    sizes: np.ndarray
+
+    def rows(self, measured: np.ndarray) -> np.ndarray:
+        """Return rows of the table, (T, statistics, columns).
+
+        Args:
+            measured: (T, `MEASURED`, weights) as the steps measured them.
+        """
+        found = measured[:, :, self.order].astype(np.float64)
+        # In float64, since the square of a large norm leaves the range of float32.
+        wide = np.empty((*found.shape[:2], self.header.width))
+        wide[:, :, : found.shape[2]] = found
+        summed = np.array([each in _SUMMED for each in MEASURED])
+        for begin, end, column in self.spans:
+            part = found[:, :, begin:end]
+            wide[:, summed, column] = part[:, summed].sum(-1)
+            wide[:, ~summed, column] = np.sqrt(np.square(part[:, ~summed]).sum(-1))
+        each = dict(zip(MEASURED, wide.swapaxes(0, 1), strict=True))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            weight = each["weight_norm"]
+            each["update_ratio"] = np.where(weight > 0, each["update_norm"] / weight, np.nan)
+        each["zero_share"] = each["zero_count"] / self.sizes
+        with np.errstate(over="ignore"):
+            return np.stack([each[name] for name in self.header.statistics], axis=1).astype(np.float32)
+
+
+def weight_layout(variables: list[keras.Variable]) -> WeightLayout:
+    """Return the layout for the trained variables, in the order in which they are measured."""
+    measured = [row for variable in variables for row in weights_of(variable)]
+    # Weights of one layer side by side, layers in the order of the forward pass.
+    order = forward_order(variables)
+    weights = [measured[place] for place in order]
+    groups, columns = {"weight": tuple(each.path for each in weights)}, {"weight": tuple(range(len(weights)))}
+    spans, width = [], len(weights)
+    for by in ("layer", "block", "run"):
+        named = ["all" if by == "run" else getattr(each, by) for each in weights]
+        starts = [i for i, name in enumerate(named) if not i or named[i - 1] != name]
+        places = []
+        for begin, end in zip(starts, [*starts[1:], len(named)], strict=True):
+            known = next((column for b, e, column in spans if (b, e) == (begin, end)), None)
+            if end - begin > 1 and known is None:
+                known, width = width, width + 1
+                spans.append((begin, end, known))
+            places.append(begin if known is None else known)
+        groups[by], columns[by] = tuple(named[start] for start in starts), tuple(places)
+    sizes = [math.prod(each.shape) for each in weights]
+    sizes += [sum(sizes[begin:end]) for begin, end, _ in spans]
+    table = [{**asdict(each), "shape": list(each.shape)} for each in weights]
+    made = header([each.name for each in OF_WEIGHTS], groups, columns, weights=table, sizes=sizes)
+    return WeightLayout(made, np.array(order, int), tuple(spans), np.array(sizes, float))
+
+
+def weight_of(path: str, shape: tuple[int, ...]) -> Weight:
+    """Return the row of the layer table for a Keras weight path: `stage1_block2/conv1/kernel` is a weight of the layer
+    `stage1_block2_conv1` in the block `stage1_block2`."""
+    *address, _ = path.split("/")
+    return Weight(path, "_".join(address) or path, address[0] if address else path, shape)
+
+
+def weights_of(variable: keras.Variable) -> list[Weight]:
+    """Return the rows of the layer table for a variable: one, or for a weight of a `Stack` one for each slice."""
+    slices, shape = slices_of(variable), tuple(variable.shape)
+    if slices is None:
+        return [weight_of(variable.path, shape)]
+    return [weight_of(path, shape[1:]) for path in slices.paths]
+
+
+def forward_order(variables: list[keras.Variable]) -> list[int]:
+    """Return the columns of the variables' norms in the order of the forward pass, those of one layer side by side."""
+    first: dict[str, int] = {}
+    keys = []
+    for index, variable in enumerate(variables):
+        slices = slices_of(variable)
+        # The slices of a stack come one after another, each with all of its weights.
+        owner = slices.stack if slices else weight_of(variable.path, ()).layer
+        begin = first.setdefault(owner, index)
+        keys += [(begin, number, index) for number in range(rows_of(variable))]
+    return sorted(range(len(keys)), key=keys.__getitem__)
