@@ -1,7 +1,7 @@
 """The one package that asks which backend runs: its devices, training state, loops, kernels and random numbers."""
 
 from reskeras.backend.loops import map_rows, recomputed, scan, scan_in_segments, unrolls_convolutions
-from reskeras.backend.measuring import norms, over_replicas, values_kept, values_now, weight_statistics
+from reskeras.backend.measuring import norms, over_replicas, replicas, values_kept, values_now, weight_statistics
 from reskeras.backend.operations import batch_norm, write_row
 from reskeras.backend.probing import enter, leave_behind
 from reskeras.backend.process import (
@@ -38,6 +38,7 @@ __all__ = [
     "place",
     "recomputed",
     "recorded",
+    "replicas",
     "scan",
     "scan_in_segments",
     "unrolls_convolutions",

@@ -155,14 +155,22 @@ def over_replicas(gradients: Sequence[Any]) -> Sequence[Any]:
 
     JAX's are of the whole batch as they are; TensorFlow's optimizers sum them only after clipping.
     """
-    if name() != "tensorflow":
+    if replicas() == 1:
         return gradients
     import tensorflow as tf
 
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
+
+
+def replicas() -> int:
+    """Return how many replicas of this code run at the same time on parts of a batch: on TensorFlow, where a strategy
+    makes them."""
+    if name() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
     context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return gradients
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
+    return 1 if context is None else context.num_replicas_in_sync
 
 
 def _rows_summed(gradient: Any) -> Any:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from reskeras import backend
 from reskeras.runs.statistics import OF_BLOCKS
 
-SLOTS = tuple(each.name for each in OF_BLOCKS)
-"""A probe's numbers. `forward_rms` and `backward_norm` are squares still, the first a mean and the second a sum."""
+STATISTICS = tuple(each.name for each in OF_BLOCKS)
+SLOTS = (*STATISTICS, "skip_square")
+"""A probe's numbers. Those of a root are squares still, means but for `backward_norm`, which is a sum: so that they can
+be put together for parts of a batch. `branch_ratio` and `token_residual` are yet to be divided by others."""
 
 NOT_MEASURED = -2.0
 """Stands for what was not measured, below every value: NaN would make a loss scale skip the step."""
@@ -103,30 +107,50 @@ def _forward(skip, y, probe: Probe, has_token: bool, found: dict) -> Any:
     wide = ops.cast(ops.stop_gradient(y), "float32")
     axes = [axis for axis in range(len(wide.shape)) if axis != probe.channels % len(wide.shape)]
     squares = ops.sum(ops.square(wide), axes)
-    count = ops.cast(ops.size(wide), "float32")
-    total = ops.sum(squares)
     slots = dict.fromkeys(SLOTS, NOT_MEASURED)
     slots.update(dict.fromkeys(_BACKWARD[: 2 if probe.is_deep else 1], 0.0))
-    slots["forward_rms"] = total / count
+    slots["forward_rms"] = ops.mean(squares) / _places(wide, axes)
     slots["dead_share"] = ops.mean(ops.cast(squares == 0, "float32"))
     if skip is not None:
         skip = ops.cast(ops.stop_gradient(skip), "float32")
-        slots["branch_ratio"] = _ratio(ops.sum(ops.square(wide - skip)), ops.sum(ops.square(skip)))
+        slots["branch_ratio"] = ops.mean(ops.square(wide - skip))
+        slots["skip_square"] = ops.mean(ops.square(skip))
     if has_token:
         slots["identity_cosine"] = 0.0
     if probe.is_deep:
         slots["saturated_share"] = ops.mean(ops.cast(ops.abs(wide) > SATURATED, "float32"))
         if len(wide.shape) == 3:
-            slots["token_residual"] = _ratio(ops.sum(ops.square(wide - ops.mean(wide, 1, keepdims=True))), total)
+            slots["token_residual"] = ops.mean(ops.square(wide - ops.mean(wide, 1, keepdims=True)))
         for statistic, values in found.items():
             means = [ops.mean(ops.cast(ops.stop_gradient(each), "float32")) for each in values]
             slots[statistic] = sum(means) / len(means)
     return ops.stack([ops.cast(slots[each], "float32") for each in SLOTS])
 
 
-def _ratio(part, whole):
-    """Return the root of a quotient of two sums of squares, 0 where both are 0."""
-    return keras.ops.sqrt(part / keras.ops.maximum(whole, 1e-30))
+def _places(tensor, axes):
+    """Return how many entries of a tensor lie along some axes."""
+    sizes = keras.ops.shape(tensor)
+    return keras.ops.cast(math.prod(sizes[axis] for axis in axes), "float32")
+
+
+def statistics(seen: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Return the `STATISTICS` from what probes saw; what was not measured is NaN.
+
+    Args:
+        seen: (T, blocks, slots).
+        scale: (T,), what the loss was multiplied by.
+
+    Returns:
+        (T, statistics, blocks).
+    """
+    slots = np.where(seen <= NOT_MEASURED, np.nan, seen).astype(np.float64)
+    found = {each: slots[:, :, place] for place, each in enumerate(SLOTS)}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found["branch_ratio"] = np.sqrt(found["branch_ratio"] / found["skip_square"])
+        found["token_residual"] = np.sqrt(found["token_residual"] / found["forward_rms"])
+        found["forward_rms"] = np.sqrt(found["forward_rms"])
+        found["backward_norm"] = np.sqrt(found["backward_norm"]) / scale[:, None]
+    return np.stack([found[each] for each in STATISTICS], axis=1).astype(np.float32)
 
 
 def _look(dy):
@@ -151,6 +175,19 @@ def _compare(dx, dy):
     dx, dy = ops.cast(dx, "float32"), ops.cast(dy, "float32")
     lengths = ops.sqrt(ops.sum(ops.square(dx))) * ops.sqrt(ops.sum(ops.square(dy)))
     return _slots(identity_cosine=ops.sum(dx * dy) / ops.maximum(lengths, 1e-30))
+
+
+def seen_by_all(seen: Any) -> Any:
+    """Return what a probe saw over all replicas that train at the same time, each on its part of a batch.
+
+    Args:
+        seen: (..., slots), by this one.
+    """
+    count = backend.replicas()
+    if count == 1:
+        return seen
+    [summed] = backend.over_replicas([seen])
+    return summed * np.array([1 if each == "backward_norm" else 1 / count for each in SLOTS], "float32")
 
 
 def _slots(**values):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import keras
 import numpy as np
@@ -34,13 +34,19 @@ class WeightLayout:
     Attributes:
         header: of the table.
         order: (weights,) the place of each column's weight among the measured ones.
-        starts: for each group of several weights, its first and its last column and the column of the group.
+        spans: for each group of several weights, its first column, the one after its last, and the group's column.
+        sizes: how many numbers each column stands for.
     """
 
     header: Header
     order: np.ndarray
     spans: tuple[tuple[int, int, int], ...]
     sizes: np.ndarray
+
+    @property
+    def whole(self) -> int:
+        """The column of all weights together."""
+        return self.header.columns["run"][0]
 
     def rows(self, measured: np.ndarray) -> np.ndarray:
         """Return rows of the table, (T, statistics, columns).
@@ -68,7 +74,7 @@ class WeightLayout:
 
 def weight_layout(variables: list[keras.Variable]) -> WeightLayout:
     """Return the layout for the trained variables, in the order in which they are measured."""
-    measured = [row for variable in variables for row in weights_of(variable)]
+    measured = _addressed([row for variable in variables for row in weights_of(variable)])
     # Weights of one layer side by side, layers in the order of the forward pass.
     order = forward_order(variables)
     weights = [measured[place] for place in order]
@@ -97,6 +103,18 @@ def weight_of(path: str, shape: tuple[int, ...]) -> Weight:
     `stage1_block2_conv1` in the block `stage1_block2`."""
     *address, _ = path.split("/")
     return Weight(path, "_".join(address) or path, address[0] if address else path, shape)
+
+
+def _addressed(weights: list[Weight]) -> list[Weight]:
+    """Return weights with layers and blocks named without what all names begin with, such as a subclassed model's."""
+    parts = [each.path.split("/") for each in weights]
+    common = 0
+    while len({each[common] if len(each) > common + 2 else None for each in parts} | {None}) == 2 and all(
+        len(each) > common + 2 for each in parts
+    ):
+        common += 1
+    shorter = ["/".join(each[common:]) for each in parts]
+    return [replace(weight_of(short, each.shape), path=each.path) for short, each in zip(shorter, weights, strict=True)]
 
 
 def weights_of(variable: keras.Variable) -> list[Weight]:

@@ -82,7 +82,7 @@ class GradientMonitor(keras.callbacks.Callback):
             )
         # Here, for the step is compiled before training begins; and what was compiled without the ring is of no use.
         if not ring.is_attached(model.optimizer):
-            ring.attach(model.optimizer, self._level)
+            ring.attach(model.optimizer, self._level, 4 * model.steps_per_execution)
             model.train_function = None
 
     def on_train_begin(self, logs=None):
@@ -100,6 +100,9 @@ class GradientMonitor(keras.callbacks.Callback):
         if self._sheets is None:
             places = getattr(model, "places", [])
             self._sheets = Sheets(self.run, self._recordings, int(backend.as_numpy(optimizer.iterations)), places)
+        self._each = model.steps_per_execution
+        # How many steps the last execution had is not known where there are several in one.
+        self._counts_skipped = ring.is_scaling(optimizer) and self._each == 1
         self._reader = backend.StateReader(model, [each.ring for each in self._recordings])
         self._drain = Drain(self._sheets.take)
         self._pending = None
@@ -120,12 +123,12 @@ class GradientMonitor(keras.callbacks.Callback):
         done = self._begun - self._read_at_step
         if self._script and batch:
             self._script.begin_step(self._begun)
-        self._begun += 1
+        self._begun += self._each
         if done and (done >= self._rows // 2 or now - self._read_at_time >= PERIOD):
             slow = now - self._read_at_time >= PERIOD * done
-            self._read_at_step, self._read_at_time = self._begun - 1, now
+            self._read_at_step, self._read_at_time = self._begun - self._each, now
             self._hand_over()
-            self._pending = self._reader.copy()
+            self._pending = self._copy(self._read_at_step)
             if slow:
                 # Steps this long are over on the device by now: the newest row need not wait for the next reading.
                 self._hand_over()
@@ -144,7 +147,7 @@ class GradientMonitor(keras.callbacks.Callback):
     def _end_epoch(self) -> None:
         self._hand_over()
         if self._begun > self._read_at_step:
-            self._pending = self._reader.copy()
+            self._pending = self._copy(self._begun)
             self._hand_over()
             self._read_at_step, self._read_at_time = self._begun, time.perf_counter()
         if self._script:
@@ -175,6 +178,9 @@ class GradientMonitor(keras.callbacks.Callback):
         if self._script is not None:
             self._script.close()
         ring.detach(self._model.optimizer)
+
+    def _copy(self, done: int):
+        return self._reader.copy(), done - self._began if self._counts_skipped else None
 
     def _hand_over(self) -> None:
         if self._pending is not None:

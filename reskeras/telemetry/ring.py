@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import keras
 import numpy as np
 
 from reskeras import backend
+from reskeras.layers.probes import seen_by_all
 from reskeras.layers.slices import rows_of, slices_of
 from reskeras.runs.statistics import LEVELS
 from reskeras.telemetry.layout import MEASURED
@@ -18,8 +19,8 @@ from reskeras.telemetry.layout import MEASURED
 MOST_ROWS, LEAST_ROWS, RING_BYTES = 1024, 64, 2**20
 """How many steps a ring remembers, and must be read in at least: as many as take `RING_BYTES`, within the bounds."""
 
-HEAD = 3
-"""A row begins with the step, the learning rate and the factor of the loss."""
+HEAD = ("step", "learning_rate", "loss_scale", "micro_square")
+"""What a row begins with; the last is the mean over micro-steps of the squared norm of their gradients."""
 
 _WRAP = 2**24
 """A float32 counts exactly to here: the ring keeps steps modulo this, and the reader restores them."""
@@ -43,28 +44,45 @@ class _Recording:
 
     Attributes:
         level: what is measured, one of `LEVELS`.
-        scale: the variable that holds the factor of the loss, None where it is constant.
+        least_rows: how many steps the ring remembers at least.
+        micro_steps: how many gradients an update is the mean of.
         ring: the ring.
+        squares: where gradients are accumulated, the sum of the squared norms of those so far.
         hidden: whether the ring is none of the optimizer's variables for now.
         weights, place: what is measured, and the place of each by its key.
         probes: the probes' variables, and the place of each by its key.
-        present, gradients, clipped, before, probed: of the step that is being traced or run.
+        now: of the step that is being traced or run.
     """
 
     level: str
-    scale: keras.Variable | None = None
+    least_rows: int = LEAST_ROWS
+    micro_steps: int = 1
     ring: keras.Variable | None = None
+    squares: keras.Variable | None = None
     hidden: bool = False
     weights: list[keras.Variable] = field(default_factory=list)
     place: dict = field(default_factory=dict)
     probes: list[keras.Variable] = field(default_factory=list)
     probe_place: dict = field(default_factory=dict)
-    present: list[int] = field(default_factory=list)
-    variables: list[keras.Variable] = field(default_factory=list)
-    gradients: list[Any] = field(default_factory=list)
-    clipped: list[Any] | None = None
-    before: list[Any] = field(default_factory=list)
-    probed: dict = field(default_factory=dict)
+    now: _Step = field(default_factory=lambda: _Step())
+
+
+class _Step(threading.local):
+    """What is known of the step that is being traced or run, on TensorFlow by a thread for each replica.
+
+    Attributes:
+        scale: the factor of the loss, None where it is constant.
+        variables, present: the weights that got a gradient, and their places among all.
+        gradients, clipped: of these, clipped is None where nothing is.
+        before: the values of these weights before the step.
+        micro_square: the mean of the squared norms of accumulated gradients.
+        probed: the place of a probe -> what it saw.
+    """
+
+    def __init__(self):
+        self.scale = self.clipped = self.micro_square = None
+        self.variables, self.present, self.gradients, self.before = [], [], [], []
+        self.probed = {}
 
 
 class _GradientRing:
@@ -80,10 +98,13 @@ class _GradientRing:
         recording.probes = [v for v in probes if hasattr(v, "probe")]
         recording.place = {self._var_key(each): place for place, each in enumerate(recording.weights)}
         recording.probe_place = {self._var_key(each): place for place, each in enumerate(recording.probes)}
-        width = HEAD + len(MEASURED) * sum(map(rows_of, recording.weights))
+        width = len(HEAD) + len(MEASURED) * sum(map(rows_of, recording.weights))
         width += sum(int(np.prod(each.shape)) for each in recording.probes)
+        rows = max(min(RING_BYTES // (4 * width), MOST_ROWS), LEAST_ROWS, recording.least_rows)
+        if self.gradient_accumulation_steps:
+            recording.squares = self.add_variable((), dtype="float32", name="micro_squares")
         recording.ring = self.add_variable(
-            shape=(min(max(RING_BYTES // (4 * width), LEAST_ROWS), MOST_ROWS), width),
+            shape=(rows, width),
             initializer=keras.initializers.Constant(-1.0),
             dtype="float32",
             aggregation="only_first_replica",
@@ -96,7 +117,7 @@ class _GradientRing:
 
     def _overwrite_variables_directly_with_gradients(self, grads, vars):
         recording = self._recording
-        recording.probed = {}
+        recording.now.probed = {}
         if recording.probes and recording.level != "off":
             for gradient, variable in zip(grads, vars, strict=True):
                 place = recording.probe_place.get(self._var_key(variable))
@@ -105,46 +126,56 @@ class _GradientRing:
                         # As Keras keeps such a gradient over the micro-steps: the largest.
                         known = self._accumulated_gradients[self._get_variable_index(variable)]
                         gradient = keras.ops.maximum(gradient, known)
-                    recording.probed[place] = gradient
+                    recording.now.probed[place] = seen_by_all(gradient)
         return super()._overwrite_variables_directly_with_gradients(grads, vars)
 
     def _backend_apply_gradients(self, grads, trainable_variables):
         recording = self._recording
-        recording.variables = list(trainable_variables)
-        recording.present = [recording.place[self._var_key(variable)] for variable in trainable_variables]
-        return super()._backend_apply_gradients(grads, trainable_variables)
+        recording.now.variables = list(trainable_variables)
+        recording.now.present = [recording.place[self._var_key(variable)] for variable in trainable_variables]
+        steps = self.gradient_accumulation_steps
+        if not steps or recording.level == "off":
+            super()._backend_apply_gradients(grads, trainable_variables)
+            return
+        ops = keras.ops
+        squares = ops.sum(ops.square(backend.norms(grads, [False] * len(grads)))) + recording.squares
+        recording.now.micro_square = squares / steps
+        last = ops.equal(ops.mod(ops.convert_to_tensor(self._iterations) + 1, steps), 0)
+        super()._backend_apply_gradients(grads, trainable_variables)
+        # Now, for on JAX every variable of the optimizer is put back between two updates.
+        recording.squares.assign(ops.where(last, 0.0, squares))
 
     def _clip_gradients(self, grads):
         recording = self._recording
-        clipped = super()._clip_gradients(grads)
         if recording.level != "off":
-            recording.gradients, recording.clipped = backend.over_replicas(grads), None
-            if clipped is not grads:
-                recording.clipped = backend.over_replicas(clipped)
-            recording.before = backend.values_kept(recording.variables)
-        return clipped
+            recording.now.gradients = backend.over_replicas(grads)
+            recording.now.before = backend.values_kept(recording.now.variables)
+        return super()._clip_gradients(grads)
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        clips = any((self.clipnorm, self.global_clipnorm, self.clipvalue))
+        if self._recording.level != "off":
+            self._recording.now.clipped = backend.over_replicas(grads) if clips else None
         super()._backend_update_step(grads, trainable_variables, learning_rate)
         if self._recording.level != "off":
             self._write_row(learning_rate)
 
     def _write_row(self, learning_rate) -> None:
         ops, recording = keras.ops, self._recording
-        stacked = [slices_of(recording.weights[place]) is not None for place in recording.present]
+        stacked = [slices_of(recording.weights[place]) is not None for place in recording.now.present]
         measured = backend.weight_statistics(
-            recording.gradients,
-            recording.clipped,
-            recording.before,
-            backend.values_now(recording.variables),
+            recording.now.gradients,
+            recording.now.clipped,
+            recording.now.before,
+            backend.values_now(recording.now.variables),
             stacked,
             zeros=LEVELS.index(recording.level) >= LEVELS.index("deep"),
         )
-        recording.gradients, recording.clipped, recording.before = [], None, []
+        recording.now.gradients, recording.now.clipped, recording.now.before = [], None, []
         accumulated = self.gradient_accumulation_steps or 1
         step = ops.cast(ops.floor_divide(ops.convert_to_tensor(self._iterations), accumulated), "int32")
-        scale = recording.scale if recording.scale is not None else self.loss_scale_factor or 1.0
-        head = [ops.cast(ops.mod(step + 1, _WRAP), "float32"), learning_rate, scale]
+        scale = recording.now.scale if recording.now.scale is not None else self.loss_scale_factor or 1.0
+        head = [ops.mod(step + 1, _WRAP), learning_rate, scale, recording.now.micro_square if accumulated > 1 else 0.0]
         head = ops.stack([ops.cast(each, "float32") for each in head])
         row = [head, ops.reshape(self._in_place(measured), (-1,)), *self._probed()]
         rows = recording.ring.shape[0]
@@ -154,11 +185,11 @@ class _GradientRing:
         """Return measurements of the weights that got a gradient as those of all; of the others they are NaN, and a
         gradient's norm is 0."""
         ops, recording = keras.ops, self._recording
-        if recording.present == list(range(len(recording.weights))):
+        if recording.now.present == list(range(len(recording.weights))):
             return measured
-        widths = [rows_of(recording.weights[place]) for place in recording.present]
+        widths = [rows_of(recording.weights[place]) for place in recording.now.present]
         parts = ops.split(measured, np.cumsum(widths)[:-1].tolist(), axis=1)
-        parts = dict(zip(recording.present, parts, strict=True))
+        parts = dict(zip(recording.now.present, parts, strict=True))
         nothing = np.full((len(MEASURED), 1), np.nan, "float32")
         nothing[[0, 3, 4, 5]] = 0
         found = [
@@ -173,14 +204,16 @@ class _GradientRing:
         looks = LEVELS.index(recording.level) >= LEVELS.index("probes")
         for place, variable in enumerate(recording.probes):
             size = int(np.prod(variable.shape))
-            found = recording.probed.get(place)
+            found = recording.now.probed.get(place)
             seen = looks and found is not None
             yield ops.reshape(found, (size,)) if seen else ops.full((size,), float("nan"), "float32")
 
     @property
     def variables(self):
         known, recording = super().variables, self._recording
-        return [each for each in known if each is not recording.ring] if recording.hidden else known
+        if not recording.hidden:
+            return known
+        return [each for each in known if each is not recording.ring and each is not recording.squares]
 
     # What is saved while a training is watched must be what Keras itself would save: it counts the variables.
     def save_own_variables(self, store):
@@ -200,6 +233,23 @@ class _GradientRing:
             self._recording.hidden = False
 
 
+class _ScaleTeller:
+    """Mixed into the class of an optimizer that scales the loss: tells those inside of it by how much."""
+
+    def stateless_apply(self, optimizer_variables, grads, trainable_variables):
+        place = next(place for place, each in enumerate(self.variables) if each is self.dynamic_scale)
+        self._tell(optimizer_variables[place])
+        return super().stateless_apply(optimizer_variables, grads, trainable_variables)
+
+    def _stateful_handle_finite_grads(self, grads, trainable_variables):
+        self._tell(self.dynamic_scale)
+        super()._stateful_handle_finite_grads(grads, trainable_variables)
+
+    def _tell(self, scale) -> None:
+        for each in leaves(self):
+            each._recording.now.scale = scale
+
+
 def leaves(optimizer: keras.optimizers.Optimizer) -> list[keras.optimizers.Optimizer]:
     """Return the optimizers that change weights: those inside of one that scales the loss or chooses among several."""
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
@@ -214,18 +264,23 @@ def is_attached(optimizer: keras.optimizers.Optimizer) -> bool:
     return all(isinstance(each, _GradientRing) for each in leaves(optimizer))
 
 
-def attach(optimizer: keras.optimizers.Optimizer, level: str = "norms") -> None:
+def attach(optimizer: keras.optimizers.Optimizer, level: str = "norms", least_rows: int = LEAST_ROWS) -> None:
     """Make an optimizer record, built or not; one that records already is left as it is.
 
     The optimizer keeps its name and everything it computes.
+
+    Args:
+        optimizer: also one that scales the loss, or chooses among several.
+        level: one of `LEVELS`.
+        least_rows: how many steps must be remembered at least.
     """
+    if is_scaling(optimizer) and not isinstance(optimizer, _ScaleTeller):
+        _extend(optimizer, _ScaleTeller)
     for each in leaves(optimizer):
         if isinstance(each, _GradientRing):
             continue
-        # The instance's own type is extended: on PyTorch it is not the class that the user named but a faster one.
-        base = type(each)
-        each.__class__ = type(base.__name__, (_GradientRing, base), {"__module__": base.__module__})
-        object.__setattr__(each, "_recording", _Recording(level))
+        _extend(each, _GradientRing)
+        object.__setattr__(each, "_recording", _Recording(level, least_rows, each.gradient_accumulation_steps or 1))
         if each.built:
             with _unlocked(each):
                 each._make_ring(each._trainable_variables)
@@ -244,8 +299,23 @@ def detach(optimizer: keras.optimizers.Optimizer) -> None:
             continue
         if each._recording.ring is not None:
             each._untrack_variable(each._recording.ring)
+        if each._recording.squares is not None:
+            each._untrack_variable(each._recording.squares)
         object.__delattr__(each, "_recording")
         each.__class__ = type(each).__mro__[2]
+    if isinstance(optimizer, _ScaleTeller):
+        optimizer.__class__ = type(optimizer).__mro__[2]
+
+
+def is_scaling(optimizer: keras.optimizers.Optimizer) -> bool:
+    """Return whether an optimizer scales the loss by a factor that changes, and skips steps."""
+    return isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+
+
+def _extend(optimizer, by: type) -> None:
+    # The instance's own type is extended: on PyTorch it is not the class that the user named but a faster one.
+    base = type(optimizer)
+    optimizer.__class__ = type(base.__name__, (by, base), {"__module__": base.__module__})
 
 
 @contextmanager
@@ -285,10 +355,10 @@ def new_rows(ring: np.ndarray, last: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def parts(recording: _Recording, rows: Sequence) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Split rows of a ring, as `new_rows` gives them, into the head without the step (T, 2), what was measured of the
-    weights (T, `MEASURED`, weights), and of the probes (T, numbers)."""
+    """Split rows of a ring, as `new_rows` gives them, into the head without the step, what was measured of the weights
+    (T, `MEASURED`, weights), and of the probes (T, numbers)."""
     rows = np.asarray(rows)
-    head, rest = rows[:, : HEAD - 1], rows[:, HEAD - 1 :]
+    head, rest = rows[:, : len(HEAD) - 1], rows[:, len(HEAD) - 1 :]
     weights = sum(map(rows_of, recording.weights))
     split = len(MEASURED) * weights
     return head, rest[:, :split].reshape(len(rows), len(MEASURED), weights), rest[:, split:]

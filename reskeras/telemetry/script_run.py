@@ -36,17 +36,18 @@ class ScriptRun:
         settings = ScriptSettings(model=model.name, kind=type(model).__name__, optimizer=type(optimizer).__name__)
         self.run: Run = runs.create_watched(settings, folder)
         self._model = model
-        self._open(facts)
-        self._events.write("built", parameters=model.count_params(), layers=len(list(model._flatten_layers())) - 1)
+        self._open(facts, parameters=model.count_params(), layers=len(list(model._flatten_layers())) - 1)
 
     def go_on(self, facts: dict) -> None:
         """Begin another `fit` in the same folder."""
         self._open(facts)
 
-    def _open(self, facts: dict) -> None:
+    def _open(self, facts: dict, **built) -> None:
         self._lock = liveness.hold(self.run.lock_path)
         self._events = EventWriter(self.run.events_path)
         self._events.write("starting", backend=backend.name(), pid=os.getpid())
+        if built:
+            self._events.write("built", **built)
         self._curve = Curve(self._model, self.run.curve_path)
         self._started = self._read_at = time.perf_counter()
         self._pending, self._epoch_open = None, False

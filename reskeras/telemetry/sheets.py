@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from reskeras import backend
-from reskeras.layers.probes import NOT_MEASURED, SLOTS
+from reskeras.layers.probes import SLOTS, STATISTICS, statistics
 from reskeras.runs.folder import Run
 from reskeras.runs.statistics import OF_RUN
 from reskeras.runs.tables import TableWriter, header
@@ -28,7 +28,9 @@ class Sheets:
     """
 
     def __init__(self, run: Run, recordings: list[ring._Recording], last: int, places: Sequence[Place] = ()):
-        self._recordings, self._last = recordings, last
+        self._recordings, self._last, self._first = recordings, last, last
+        self._micro_steps = recordings[0].micro_steps
+        self._noise = np.zeros(2)
         weights = [variable for each in recordings for variable in each.weights]
         self._layout = weight_layout(weights)
         self._weights = TableWriter(run.folder / "weights", self._layout.header)
@@ -37,25 +39,56 @@ class Sheets:
             names = tuple(name for place in places for name in place.names)
             columns = {"block": tuple(range(len(names)))}
             shapes = [place.shape for place in places for _ in place.names]
-            self._blocks = TableWriter(run.folder / "blocks", header(SLOTS, {"block": names}, columns, shapes=shapes))
+            self._blocks = TableWriter(
+                run.folder / "blocks", header(STATISTICS, {"block": names}, columns, shapes=shapes)
+            )
         self._run = TableWriter(
             run.folder / "run", header([each.name for each in OF_RUN], {"run": ("run",)}, {"run": (0,)})
         )
 
-    def take(self, copies: list[Any]) -> None:
-        """Write the steps that are new in copied rings, waiting for what is still being computed."""
+    def take(self, copied: tuple[list[Any], int | None]) -> None:
+        """Write the steps that are new in copied rings, waiting for what is still being computed.
+
+        Args:
+            copied: the rings, and after how many steps they were copied, those that were skipped too; None where none
+                can be.
+        """
+        copies, begun = copied
         steps, rows = self._new(copies)
         if not len(steps):
             return
         parts = [ring.parts(*pair) for pair in zip(self._recordings, rows, strict=True)]
-        self._weights.add(steps, self._layout.rows(np.concatenate([measured for _, measured, _ in parts], axis=2)))
+        weights = self._layout.rows(np.concatenate([measured for _, measured, _ in parts], axis=2))
+        self._weights.add(steps, weights)
         head = parts[0][0]
         if self._blocks is not None:
             [seen] = [probes for _, _, probes in parts if probes.shape[1]]
-            self._blocks.add(steps, _block_rows(seen.reshape(len(steps), -1, len(SLOTS)), head[:, 1]))
-        nothing = np.full(len(steps), np.nan, np.float32)
-        self._run.add(steps, np.stack([head[:, 0], head[:, 1], nothing, nothing], axis=1)[:, :, None])
+            self._blocks.add(steps, statistics(seen.reshape(len(steps), -1, len(SLOTS)), head[:, 1]))
         self._last = int(steps[-1])
+        updates = self._last - self._first
+        skipped = 0 if begun is None else max(begun // self._micro_steps - updates, 0)
+        noise = self._noise_scale(weights[:, 0, self._layout.whole], head[:, 2])
+        rows = np.stack([head[:, 0], head[:, 1], np.full(len(steps), skipped), noise], axis=1)
+        self._run.add(steps, rows[:, :, None].astype(np.float32))
+
+    def _noise_scale(self, norms: np.ndarray, micro_squares: np.ndarray) -> np.ndarray:
+        """Return the gradient noise scale after each step, in micro-batches; NaN where there are none.
+
+        McCandlish et al. 2018 (1812.06162), equations A.2: from the squared norms of gradients of one and of k
+        micro-batches; each of the two estimates is a running mean, for their ratio at one step is worth little.
+        """
+        count = self._micro_steps
+        found = np.full(len(norms), np.nan)
+        if count < 2:
+            return found
+        large = norms.astype(float) ** 2
+        signal = (count * large - micro_squares) / (count - 1)
+        noise = (micro_squares - large) / (1 - 1 / count)
+        for place, pair in enumerate(zip(noise, signal, strict=True)):
+            if np.isfinite(pair).all():
+                self._noise = np.array(pair) if not self._noise.any() else 0.9 * self._noise + 0.1 * np.array(pair)
+            found[place] = self._noise[0] / self._noise[1] if self._noise[1] > 0 else np.nan
+        return found
 
     def _new(self, copies) -> tuple[np.ndarray, list[np.ndarray]]:
         """Return the steps that every ring holds anew, and each ring's rows of them."""
@@ -77,18 +110,3 @@ class Sheets:
 
     def _tables(self) -> list[TableWriter]:
         return [each for each in (self._weights, self._blocks, self._run) if each is not None]
-
-
-def _block_rows(seen: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Return rows of the table of blocks, (T, statistics, blocks), from what probes saw under scales of the loss.
-
-    Args:
-        seen: (T, blocks, slots).
-        scale: (T,).
-    """
-    rows = np.where(seen <= NOT_MEASURED, np.nan, seen).swapaxes(1, 2).astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        for squared in ("forward_rms", "backward_norm"):
-            rows[:, SLOTS.index(squared)] = np.sqrt(rows[:, SLOTS.index(squared)])
-    rows[:, SLOTS.index("backward_norm")] /= scale[:, None]
-    return rows.astype(np.float32)
