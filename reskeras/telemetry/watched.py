@@ -67,7 +67,8 @@ class Watched(keras.Model):
     """
 
     def __init__(self, model: keras.Model, places: list[Place]):
-        super().__init__(name=model.name)
+        # PyTorch takes no full stops in the names of weights.
+        super().__init__(name=model.name.replace(".", "_"))
         self.watched = model
         object.__setattr__(self, "places", places)
         object.__setattr__(self, "level", "off")
