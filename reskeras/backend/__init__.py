@@ -1,7 +1,15 @@
 """The one package that asks which backend runs: its devices, training state, loops, kernels and random numbers."""
 
 from reskeras.backend.loops import map_rows, recomputed, scan, scan_in_segments, unrolls_convolutions
-from reskeras.backend.measuring import norms, over_replicas, replicas, values_kept, values_now, weight_statistics
+from reskeras.backend.measuring import (
+    apart_in_replicas,
+    norms,
+    over_replicas,
+    replicas,
+    values_kept,
+    values_now,
+    weight_statistics,
+)
 from reskeras.backend.operations import batch_norm, write_row
 from reskeras.backend.probing import enter, leave_behind
 from reskeras.backend.process import (
@@ -20,6 +28,7 @@ from reskeras.backend.tracing import can_record, recorded
 
 __all__ = [
     "StateReader",
+    "apart_in_replicas",
     "as_numpy",
     "batch_norm",
     "can_record",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -171,6 +172,14 @@ def replicas() -> int:
 
     context = tf.distribute.get_replica_context()
     return 1 if context is None else context.num_replicas_in_sync
+
+
+def apart_in_replicas(kind: type) -> Any:
+    """Return an object of a class, whose attributes are others in each replica.
+
+    TensorFlow traces its replicas by turns, each in a thread of its own.
+    """
+    return type(kind.__name__, (kind, threading.local), {})() if name() == "tensorflow" else kind()
 
 
 def _rows_summed(gradient: Any) -> Any:

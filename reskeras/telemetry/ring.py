@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -64,11 +63,11 @@ class _Recording:
     place: dict = field(default_factory=dict)
     probes: list[keras.Variable] = field(default_factory=list)
     probe_place: dict = field(default_factory=dict)
-    now: _Step = field(default_factory=lambda: _Step())
+    now: _Step = field(default_factory=lambda: backend.apart_in_replicas(_Step))
 
 
-class _Step(threading.local):
-    """What is known of the step that is being traced or run, on TensorFlow by a thread for each replica.
+class _Step:
+    """What is known of the step that is being traced or run.
 
     Attributes:
         scale: the factor of the loss, None where it is constant.

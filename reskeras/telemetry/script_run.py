@@ -34,9 +34,7 @@ class ScriptRun:
     def __init__(self, folder: Path, model: keras.Model, facts: dict):
         optimizer = model.optimizer
         trained = getattr(model, "watched", model)
-        settings = ScriptSettings(
-            model=trained.name, kind=type(trained).__name__, optimizer=type(optimizer).__name__
-        )
+        settings = ScriptSettings(model=trained.name, kind=type(trained).__name__, optimizer=type(optimizer).__name__)
         self.run: Run = runs.create_watched(settings, folder)
         self._model = model
         self._open(facts, parameters=model.count_params(), layers=len(list(model._flatten_layers())) - 1)
