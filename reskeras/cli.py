@@ -1,4 +1,4 @@
-"""The command line: `reskeras train`, `runs`, `list`, `describe` and `doctor`."""
+"""The command line: `reskeras train`, `watch`, `runs`, `export`, `list`, `describe` and `doctor`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from reskeras import datasets
 from reskeras.commands.common import CONTEXT, fail
 from reskeras.commands.describe import describe_group
 from reskeras.commands.doctor import doctor
+from reskeras.commands.export import export
 from reskeras.commands.networks import list_networks
 from reskeras.commands.runs import runs
 from reskeras.commands.train import train_group
-from reskeras.installed import BackendMissing
+from reskeras.commands.watch import watch
+from reskeras.installed import BackendMissing, ExtraMissing
 from reskeras.options import OptionError
 from reskeras.runs import RunError
 from reskeras.runs.liveness import AlreadyRunning
 
-MENDABLE = (OptionError, RunError, BackendMissing, AlreadyRunning, datasets.DataError, ValueError)
+MENDABLE = (OptionError, RunError, BackendMissing, ExtraMissing, AlreadyRunning, datasets.DataError, ValueError)
 """Errors that a user can mend: exit code 2. Any other failure is 1."""
 
 
@@ -57,11 +59,12 @@ def cli():
       reskeras list
       reskeras describe highway --depth 50
       reskeras runs
+      reskeras watch runs/my-run
       reskeras doctor
     """
 
 
-for command in (train_group, runs, list_networks, describe_group, doctor):
+for command in (train_group, watch, runs, export, list_networks, describe_group, doctor):
     cli.add_command(command)
 
 

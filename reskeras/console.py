@@ -167,13 +167,18 @@ def _runs_table(summaries: list[dict[str, Any]], columns: Iterable[str]) -> Tabl
             "state": f"{SYMBOLS.get(each['state'], '')} {each['state']}",
             "backend": str(each.get("backend") or "-"),
             "parameters": f"{parameters:,}" if parameters else "-",
-            "step": f"{each['step']:,}/{each['steps']:,}" if each.get("steps") else "-",
+            "step": _steps(each.get("step"), each.get("steps")),
             "loss": _number(each.get("loss")),
             "validation": _percent(each.get("validation_accuracy")),
             "test": _percent(each.get("test_accuracy")),
         }
         table.add_row(*(cells[name] for name in columns))
     return table
+
+
+def _steps(done: int | None, total: int | None) -> str:
+    """Return how far a run is; nobody knows how many steps a generator has."""
+    return f"{done:,}/{total:,}" if total else f"{done:,}" if done else "-"
 
 
 def size(count: float | None) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -12,9 +15,17 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         OSError: where it cannot be written; what was there before stays as it was.
     """
-    draft = path.with_suffix(f".{os.getpid()}.draft")
-    try:
+    with draft_of(path) as draft:
         draft.write_text(text)
+
+
+@contextmanager
+def draft_of(path: Path) -> Iterator[Path]:
+    """Give another path to write to, whose file takes the place of `path` at the end, or is gone after an error."""
+    # Without the name of the file, by which programs know what is for them.
+    draft = path.with_name(f".{os.getpid()}-{time.monotonic_ns()}.draft")
+    try:
+        yield draft
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

@@ -13,9 +13,13 @@ class BackendMissing(ModuleNotFoundError):
     """The backend asked for, or any at all, is not installed."""
 
 
-def how_to_install(backend: str) -> str:
-    """Return the command that installs a backend into the environment that runs this."""
-    return f'python -m pip install "reskeras[{backend}]"'
+class ExtraMissing(ModuleNotFoundError):
+    """What an optional part of the package needs is not installed."""
+
+
+def how_to_install(extra: str) -> str:
+    """Return the command that installs a backend, or another extra, into the environment that runs this."""
+    return f'python -m pip install "reskeras[{extra}]"'
 
 
 def installed_backends() -> list[str]:

@@ -1,4 +1,4 @@
-"""The tables of the README, rendered from the catalogue: `python tests/readme.py` writes them into the file."""
+"""The tables of README.md and FORMAT.md, rendered from the declarations: `python tests/readme.py` writes them there."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from types import ModuleType
 from reskeras import layers, weights
 from reskeras.catalogue import ARCHITECTURES
 from reskeras.options import describe
-from reskeras.runs import TrainingOptions
+from reskeras.runs import TrainingOptions, statistics
 
 README = Path(__file__).parents[1] / "README.md"
+FORMAT = Path(__file__).parents[1] / "reskeras" / "runs" / "FORMAT.md"
 
 
 def table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -77,8 +78,15 @@ def names_table(module: ModuleType, columns: tuple[str, str]) -> str:
     return table(columns, ((f"`{name}`", " ".join(text.split())) for name, text in first.items()))
 
 
+def statistics_table() -> str:
+    """Return one row for each statistic."""
+    tables = {"weights": statistics.OF_WEIGHTS, "blocks": statistics.OF_BLOCKS, "run": statistics.OF_RUN}
+    rows = [(f"`{each.name}`", name, each.level, each.meaning) for name, of in tables.items() for each in of]
+    return table(("statistic", "table", "level", "what it is"), rows)
+
+
 def tables() -> dict[str, str]:
-    """Return every table by the name of its place in the README."""
+    """Return every table by the name of its place."""
     return {
         "architectures": architectures_table(),
         "presets": presets_tables(),
@@ -86,18 +94,17 @@ def tables() -> dict[str, str]:
         "layers": names_table(layers, ("layer", "what it is")),
         "weights": names_table(weights, ("function", "what it does")),
         "options": options_tables(),
+        "statistics": statistics_table(),
     }
 
 
 def rendered(text: str) -> str:
-    """Return the README's text with every table renewed between its marks."""
-    for name, content in tables().items():
-        marks = re.compile(rf"(<!-- table {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        if not marks.search(text):
-            raise ValueError(f"The README has no place for the table {name}.")
-        text = marks.sub(lambda found, content=content: found[1] + content + "\n" + found[2], text)
-    return text
+    """Return a page's text with every table renewed between its marks."""
+    marks = re.compile(r"(<!-- table (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+    known = tables()
+    return marks.sub(lambda found: found[1] + known[found[2]] + "\n" + found[3], text)
 
 
 if __name__ == "__main__":
-    README.write_text(rendered(README.read_text()))
+    for page in (README, FORMAT):
+        page.write_text(rendered(page.read_text()))

@@ -63,7 +63,7 @@ def test_every_source_file_is_in_the_wheel(wheel):
     wanted = set()
     for folder, package in (("reskeras", "reskeras"), ("tui", "reskeras_tui")):
         for path in (ROOT / folder).rglob("*"):
-            if path.suffix in (".py", ".tcss"):
+            if path.suffix in (".py", ".tcss", ".md"):
                 wanted.add(f"{package}/{path.relative_to(ROOT / folder).as_posix()}")
     assert wanted <= held
     assert {name.split("/")[0] for name in held if "dist-info" not in name} == {"reskeras", "reskeras_tui"}
@@ -77,7 +77,7 @@ def test_wheel_declares_no_backend_among_its_base_needs(wheel):
     assert base
     assert not [line for line in base if any(name in line for name in ("tensorflow", "jax", "torch"))]
     extras = {line.split(": ")[1] for line in lines if line.startswith("Provides-Extra:")}
-    assert extras == {"tensorflow", "jax", "torch", "tensorflow-cuda", "jax-cuda", "text", "test", "dev"}
+    assert extras == {"tensorflow", "jax", "torch", "tensorflow-cuda", "jax-cuda", "text", "tensorboard", "test", "dev"}
 
 
 def test_installed_package_runs_without_the_checkout(installed):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from readme import README, rendered
+from script_runs import ScriptRun
 
 from reskeras.cli import cli
 
@@ -39,6 +40,10 @@ def test_command_is_understood(command, monkeypatch, tmp_path):
     checked = {}
     monkeypatch.setattr("reskeras.commands.train.train", lambda *arguments: checked.update(seen=arguments) or 0)
     monkeypatch.chdir(tmp_path)
+    if words[0] in ("watch", "export"):
+        ScriptRun(tmp_path / words[1]).grow([1, 2, 3, 4]).finish()
+    if "--tensorboard" in words:
+        pytest.importorskip("tensorboardX", reason="pip install 'reskeras[tensorboard]'")
     result = CliRunner().invoke(cli, [*words, "--help"] if words[0] == "doctor" else words)
     assert result.exit_code == 0, result.output
     if words[0] == "train":

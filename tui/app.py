@@ -47,6 +47,7 @@ class ReskerasApp(App[None]):
     Args:
         runs: the folder of runs.
         warm: keep a worker ready while a run is designed.
+        run: the run to open at once; None opens the newest that is live, else the form of a new run.
     """
 
     TITLE = "reskeras"
@@ -57,9 +58,10 @@ class ReskerasApp(App[None]):
     HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (100, "-wide"), (130, "-broad")]
     VERTICAL_BREAKPOINTS: ClassVar = [(0, "-low"), (36, "-tall")]
 
-    def __init__(self, runs: Path = RUNS_FOLDER, warm: bool = False) -> None:
+    def __init__(self, runs: Path = RUNS_FOLDER, warm: bool = False, run: Run | None = None) -> None:
         super().__init__()
         self.runs = Path(runs)
+        self._opened = run
         self._warming = Warming() if warm else None
         self._reader: RunReader | None = None
         self._following: Worker | None = None
@@ -73,7 +75,10 @@ class ReskerasApp(App[None]):
         self.register_theme(DARK)
         self.theme = DARK.name
         self._end_on_signals()
-        self.find_live_run()
+        if self._opened is None:
+            self.find_live_run()
+        else:
+            self.show_run(self._opened)
 
     def on_unmount(self) -> None:
         self._leaving.set()

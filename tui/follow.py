@@ -6,11 +6,12 @@ import re
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from reskeras.runs import Run, RunError
+from reskeras.runs import Run, RunError, RunSettings, ScriptSettings, results
 from reskeras.runs.series import CURVE, read_rows
 
 from .words import LIVE_STATES
@@ -44,6 +45,17 @@ class Validation:
 
 
 @dataclass(frozen=True)
+class Metric:
+    """A metric of the user's own: the step at the end of each epoch, and the results on training and on validation
+    samples, NaN where there is none."""
+
+    name: str
+    step: np.ndarray
+    training: np.ndarray
+    validation: np.ndarray
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """What a run's folder holds at one moment.
 
@@ -53,6 +65,8 @@ class Snapshot:
         events: kind of event -> the last such event.
         curve: the training curve, with the fields of `series.CURVE`.
         validation: results of the epochs.
+        metrics: metrics other than loss and accuracy, in the order of their names in the log.
+        settings: what the run trains; None where that cannot be read.
         by: what a row of the heat map is: `"layer"` or `"block"`.
         names: the rows, shallow first.
         steps, norms: gradient norms, (T,) and (T, names).
@@ -65,6 +79,8 @@ class Snapshot:
     events: dict[str, dict[str, Any]]
     curve: np.ndarray
     validation: Validation
+    metrics: tuple[Metric, ...]
+    settings: RunSettings | ScriptSettings | None
     by: str
     names: tuple[str, ...]
     steps: np.ndarray
@@ -79,14 +95,30 @@ class Snapshot:
         return self.state in LIVE_STATES
 
     @property
+    def by_script(self) -> bool:
+        """Whether a script of the user's own trains: it exports nothing and takes no commands."""
+        return isinstance(self.settings, ScriptSettings)
+
+    @property
+    def has_accuracy(self) -> bool:
+        """Whether there is, or may still come, an accuracy."""
+        return not self.by_script or bool(
+            np.isfinite(self.curve["accuracy"]).any() or np.isfinite(self.validation.accuracy).any()
+        )
+
+    @property
     def stop_requested(self) -> bool:
         """Whether a stop waits to be taken up by the worker."""
         return self.state == "stopping" and "stopping" not in self.events
 
     def fact(self, name: str) -> Any:
-        """Return the newest fact of this name in any event, or None."""
-        found = [event for event in self.events.values() if event.get(name) is not None]
-        return max(found, key=lambda event: event.get("time", 0))[name] if found else None
+        """Return the newest fact of this name about the training, or None."""
+        return self.facts.get(name)
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """The newest of each fact about the training."""
+        return results.facts(sorted(self.events.values(), key=lambda event: event.get("time", 0)))
 
     @property
     def step(self) -> int:
@@ -208,6 +240,8 @@ class RunReader:
                 events={event["event"]: event for event in self._events},
                 curve=self._read_curve(),
                 validation=validation(self._events),
+                metrics=metrics(self._events),
+                settings=self._read_settings(),
                 by=by,
                 names=self._names.get(by, ()),
                 steps=steps,
@@ -216,6 +250,12 @@ class RunReader:
                 log_before=self._log_seen - len(self._log),
                 trouble=trouble,
             )
+
+    def _read_settings(self) -> RunSettings | ScriptSettings | None:
+        try:
+            return self.run.settings
+        except RunError:
+            return None
 
     def _read_events(self) -> None:
         size = _size(self.run.events_path)
@@ -262,12 +302,25 @@ def plain_line(line: bytes) -> str:
 
 def validation(events: list[dict[str, Any]]) -> Validation:
     """Return the results of the epochs that were validated."""
-    epochs = [event for event in events if event["event"] == "epoch" and event.get("validation_loss") is not None]
-    columns = [
-        np.array([_number(event.get(name)) for event in epochs], float)
-        for name in ("step", "validation_loss", "validation_accuracy")
-    ]
-    return Validation(*columns)
+    epochs = [event for event in results.epochs(events) if event.get("validation_loss") is not None]
+    rows = [(event.get("step"), event["validation_loss"], results.accuracy(event, "validation_")) for event in epochs]
+    return Validation(*np.array([[_number(each) for each in row] for row in rows], float).reshape(-1, 3).T)
+
+
+def metrics(events: list[dict[str, Any]]) -> tuple[Metric, ...]:
+    """Return the metrics of the epochs other than loss, accuracy and learning rate."""
+    epochs = results.epochs(events)
+    found = dict.fromkeys(name for event in epochs for name in results.metrics(event))
+    known = {"loss", "learning_rate"}
+    if any(results.accuracy(event) is not None for event in epochs):
+        known |= {name for name in found if name in ("accuracy", "acc") or name.endswith(("_accuracy", "_acc"))}
+    steps = np.array([_number(event.get("step")) for event in epochs], float)
+
+    def column(name: str) -> np.ndarray:
+        return np.array([_number(event.get(name)) for event in epochs], float)
+
+    names = [name for name in found if name not in known and not name.startswith("validation_")]
+    return tuple(Metric(name, steps, column(name), column(f"validation_{name}")) for name in names)
 
 
 def thinned(curve: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:

@@ -31,10 +31,12 @@ STATES = {
     "starting": StateSign("◌", "starting", "The worker loads its backend and builds the network."),
     "running": StateSign("●", "running", "Steps are being trained."),
     "stopping": StateSign("◐", "stopping", "A stop was asked for; the worker ends after the step at hand."),
-    "finished": StateSign("✓", "finished", "Trained to the end, tested and exported."),
+    "finished": StateSign("✓", "finished", "Trained to the end."),
     "stopped": StateSign("■", "stopped", "Ended early because somebody asked for it."),
     "failed": StateSign("✗", "failed", "The worker met an error and said so."),
-    "crashed": StateSign("!", "crashed", "The worker vanished without a word, killed or out of memory."),
+    "crashed": StateSign(
+        "!", "crashed", "What trained it vanished without a word: killed, broken off, or out of memory."
+    ),
 }
 
 

@@ -1,5 +1,7 @@
 """Runs as folders: one training, its settings and all it measured, written by one process and read by any."""
 
+from reskeras.runs.csv_files import write_csv
+from reskeras.runs.event_files import write_tensorboard
 from reskeras.runs.folder import RUNS_FOLDER, Run, RunError, create, create_watched, find, list_runs, open
 from reskeras.runs.settings import RunSettings, ScriptSettings, TrainingOptions
 from reskeras.runs.tables import Series
@@ -17,4 +19,6 @@ __all__ = [
     "find",
     "list_runs",
     "open",
+    "write_csv",
+    "write_tensorboard",
 ]

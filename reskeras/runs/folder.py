@@ -30,7 +30,7 @@ from pydantic import ValidationError
 
 from reskeras.files import write_whole
 from reskeras.options import suggest
-from reskeras.runs import control, liveness, statistics
+from reskeras.runs import control, liveness, results, statistics
 from reskeras.runs.events import read_events
 from reskeras.runs.series import CURVE, read_rows
 from reskeras.runs.settings import FORMAT, RunSettings, ScriptSettings
@@ -188,10 +188,8 @@ class Run:
         the last point of the curve, whose points are as far apart as the clock says.
         """
         settings, events = self.settings, self.events()
-        curve = self.curve()
-        facts: dict[str, Any] = {}
-        for event in events:
-            facts.update({key: value for key, value in event.items() if key not in ("time", "event")})
+        curve, facts = self.curve(), results.facts(events)
+        epoch = next(reversed(results.epochs(events)), {})
         training = getattr(settings, "training", None)
         options = getattr(settings, "options", {})
         return {
@@ -203,10 +201,10 @@ class Run:
             "data": training.data if training else None,
             "backend": facts.get("backend", training.backend if training else None),
             "parameters": facts.get("parameters"),
-            "step": int(curve["step"][-1]) if len(curve) else facts.get("step", 0),
+            "step": int(curve["step"][-1]) if len(curve) else epoch.get("step", 0),
             "steps": facts.get("steps"),
-            "loss": facts.get("loss", float(curve["loss"][-1]) if len(curve) else None),
-            "validation_accuracy": facts.get("validation_accuracy"),
+            "loss": epoch.get("loss", float(curve["loss"][-1]) if len(curve) else None),
+            "validation_accuracy": results.accuracy(epoch, "validation_"),
             "test_accuracy": facts.get("test_accuracy"),
             "seconds": float(curve["seconds"][-1]) if len(curve) else None,
             "folder": str(self.folder),
@@ -339,6 +337,7 @@ def find(name: str, parent: Path = RUNS_FOLDER) -> Run:
     for folder in (Path(parent) / name, Path(name)):
         if _made_at(folder) is not None:
             return Run(folder)
+    parent, name = (Path(parent), name) if "/" not in name.rstrip("/") else (Path(name).parent, Path(name).name)
     known = [run.name for run in list_runs(parent)]
     listed = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "") if known else "none yet"
     raise RunError(f"There is no run {name!r} in {parent} (runs: {listed}).{suggest(name, known)}")

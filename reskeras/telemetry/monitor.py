@@ -89,17 +89,20 @@ class GradientMonitor(keras.callbacks.Callback):
         model, optimizer = self._model, self._model.optimizer
         if not optimizer.built:
             optimizer.build(model.trainable_variables)
+        self._recordings = ring.recordings(optimizer)
+        # The optimizer may have been at work before; it counts updates, each of several steps where it accumulates.
+        updates = int(backend.as_numpy(optimizer.iterations))
+        self._begun = updates * self._recordings[0].micro_steps
         if self._folder is not None:
             if self._script is None:
-                self._script = ScriptRun(self._folder, model, self.params or {})
+                self._script = ScriptRun(self._folder, model, self.params or {}, self._begun)
                 self.run = self._script.run
             else:
-                self._script.go_on(self.params or {})
-        self._recordings = ring.recordings(optimizer)
+                self._script.go_on(self.params or {}, self._begun)
         self._rows = min(each.ring.shape[0] for each in self._recordings)
         if self._sheets is None:
             places = getattr(model, "places", [])
-            self._sheets = Sheets(self.run, self._recordings, int(backend.as_numpy(optimizer.iterations)), places)
+            self._sheets = Sheets(self.run, self._recordings, updates, places)
         self._each = model.steps_per_execution
         # How many steps the last execution had is not known where there are several in one.
         self._counts_skipped = ring.is_scaling(optimizer) and self._each == 1
@@ -111,6 +114,7 @@ class GradientMonitor(keras.callbacks.Callback):
         self._read_at_step, self._read_at_time = self._begun, time.perf_counter()
 
     def on_epoch_begin(self, epoch, logs=None):
+        self._epoch_began = self._begun
         if self._script:
             self._script.begin_epoch(epoch + 1)
 
@@ -123,10 +127,13 @@ class GradientMonitor(keras.callbacks.Callback):
         done = self._begun - self._read_at_step
         if self._script and batch:
             self._script.begin_step(self._begun)
-        self._begun += self._each
+        # The last execution of an epoch may have fewer steps.
+        self._begun = self._epoch_began + batch + self._each
+        if steps := (self.params or {}).get("steps"):
+            self._begun = min(self._begun, self._epoch_began + steps)
         if done and (done >= self._rows // 2 or now - self._read_at_time >= PERIOD):
             slow = now - self._read_at_time >= PERIOD * done
-            self._read_at_step, self._read_at_time = self._begun - self._each, now
+            self._read_at_step, self._read_at_time = self._epoch_began + batch, now
             self._hand_over()
             self._pending = self._copy(self._read_at_step)
             if slow:

@@ -12,6 +12,7 @@ from reskeras import backend, runs
 from reskeras.runs import liveness
 from reskeras.runs.events import EventWriter
 from reskeras.runs.folder import Run
+from reskeras.runs.results import RESERVED
 from reskeras.runs.settings import ScriptSettings
 from reskeras.telemetry.curve import Curve
 
@@ -26,34 +27,36 @@ class ScriptRun:
         folder: where the run is to be; where there is something already, the next free number is added to the name.
         model: compiled.
         facts: what Keras tells callbacks of the `fit`: `epochs` and `steps`.
+        done: steps that the optimizer has done before.
 
     Attributes:
         run: the run.
     """
 
-    def __init__(self, folder: Path, model: keras.Model, facts: dict):
+    def __init__(self, folder: Path, model: keras.Model, facts: dict, done: int):
         optimizer = model.optimizer
         trained = getattr(model, "watched", model)
         settings = ScriptSettings(model=trained.name, kind=type(trained).__name__, optimizer=type(optimizer).__name__)
         self.run: Run = runs.create_watched(settings, folder)
-        self._model = model
-        self._open(facts, parameters=model.count_params(), layers=len(list(model._flatten_layers())) - 1)
+        self._model, self._started = model, time.perf_counter()
+        built = {"parameters": model.count_params(), "layers": len(list(model._flatten_layers())) - 1}
+        self._open(facts, done, **built)
 
-    def go_on(self, facts: dict) -> None:
+    def go_on(self, facts: dict, done: int) -> None:
         """Begin another `fit` in the same folder."""
-        self._open(facts)
+        self._open(facts, done)
 
-    def _open(self, facts: dict, **built) -> None:
+    def _open(self, facts: dict, done: int, **built) -> None:
         self._lock = liveness.hold(self.run.lock_path)
         self._events = EventWriter(self.run.events_path)
         self._events.write("starting", backend=backend.name(), pid=os.getpid())
         if built:
             self._events.write("built", **built)
         self._curve = Curve(self._model, self.run.curve_path)
-        self._started = self._read_at = time.perf_counter()
+        self._read_at = time.perf_counter()
         self._pending, self._epoch_open = None, False
         each, epochs = facts.get("steps"), facts.get("epochs")
-        total = {"steps": each * epochs, "steps_per_epoch": each} if each and epochs else {}
+        total = {"steps": done + each * epochs, "steps_per_epoch": each} if each and epochs else {}
         self._events.write("training", epochs=epochs, **total, **backend.place())
 
     def begin_epoch(self, epoch: int) -> None:
@@ -106,7 +109,3 @@ class ScriptRun:
             self._events.close()
             os.close(self._lock)
             self._lock = None
-
-
-RESERVED = ("epoch", "step", "time", "event")
-"""Facts of an epoch that no metric can take the place of."""

@@ -113,7 +113,8 @@ class LinePlot(Widget):
 
     Args:
         title: Shown before the legend.
-        log_y: True for a logarithmic y axis; values that are not positive are gaps in it.
+        log_y: True for a logarithmic y axis; values that are not positive are gaps in it. May be changed, and holds
+            from the next series on.
         y_range: The lowest and the highest y; None to follow the data.
         glyphs: "auto", "braille", "block" or "ascii".
         id: The widget's id.
@@ -149,7 +150,8 @@ class LinePlot(Widget):
         self._glyph_set = LINE_GLYPHS[resolve_glyphs(glyphs)]
         self._ascii = self._glyph_set is LINE_GLYPHS["ascii"]
         self._title = narrow(title, self._ascii)
-        self._log_y, self._y_range = log_y, y_range
+        self.log_y = log_y
+        self._y_range = y_range
         self._series: list[Series] = []
         self._characters = np.empty((0, 0), np.uint32)
         self._kinds = np.empty((0, 0), np.int16)
@@ -198,7 +200,7 @@ class LinePlot(Widget):
         return Series(narrow(series.name, self._ascii), x, y, series.style, series.marks)
 
     def _plotted(self, y: np.ndarray) -> np.ndarray:
-        if self._log_y:
+        if self.log_y:
             with np.errstate(divide="ignore", invalid="ignore"):
                 y = np.log10(np.where(y > 0, y, np.nan))
         return np.where(np.isfinite(y), np.clip(y, -HUGE, HUGE), np.nan)
@@ -231,7 +233,7 @@ class LinePlot(Widget):
         x_ticks = linear_ticks(x_low, x_high, x_step)
         steps = max(2, min(rows // 3, 8))
         y_low, y_high = self._fixed_range() or (float(finite.min()), float(finite.max()))
-        if self._log_y:
+        if self.log_y:
             y_low, y_high = log_range(y_low, y_high)
             return Axes((x_low, x_high), (y_low, y_high), x_ticks, log_ticks(y_low, y_high, steps))
         if not self._fixed_range():

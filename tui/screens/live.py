@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
@@ -51,6 +52,7 @@ class LiveScreen(Screen):
         self.by = "layer"
         self._names: tuple[str, ...] | None = None
         self._state = ""
+        self._by_script = False
 
         self._status = RunStatus(run.name, id="status")
         self._rows_title = Label("", id="heatmap-title", markup=False)
@@ -59,6 +61,7 @@ class LiveScreen(Screen):
         self._plots = {
             "loss": LinePlot(log_y=True, id="loss"),
             "accuracy": LinePlot(y_range=(0.0, 1.0), id="accuracy"),
+            "metric": LinePlot(id="metric"),
         }
 
     def compose(self) -> ComposeResult:
@@ -75,6 +78,7 @@ class LiveScreen(Screen):
 
     def on_mount(self) -> None:
         self._title_rows()
+        self._plots["metric"].display = False
         self.set_class(self.app.size.height >= LOG_HEIGHT, "-log")
 
     def _title_rows(self) -> None:
@@ -90,8 +94,8 @@ class LiveScreen(Screen):
             self._show_norms(snapshot)
         self._show_curves(snapshot)
         self._log_pane.show(snapshot)
-        if snapshot.state != self._state:
-            self._state = snapshot.state
+        if (snapshot.state, snapshot.by_script) != (self._state, self._by_script):
+            self._state, self._by_script = snapshot.state, snapshot.by_script
             if snapshot.state in ("failed", "crashed"):
                 self.add_class("-log")
             self.refresh_bindings()
@@ -105,19 +109,32 @@ class LiveScreen(Screen):
 
     def _show_curves(self, snapshot: Snapshot) -> None:
         curve, validation = snapshot.curve, snapshot.validation
-        measured = {"loss": validation.loss, "accuracy": validation.accuracy}
-        for name, plot in self._plots.items():
-            series = [
+        for name, validated in (("loss", validation.loss), ("accuracy", validation.accuracy)):
+            self._draw(
+                self._plots[name],
                 Series(name, curve["step"], curve[name], TRAINING_STYLE),
-                Series("validation", validation.step, measured[name], VALIDATION_STYLE, marks=True),
-            ]
-            plot.set_series([one for one in series if len(one.x)])
+                Series("validation", validation.step, validated, VALIDATION_STYLE, marks=True),
+            )
+        self._plots["accuracy"].display = snapshot.has_accuracy
+        self._plots["metric"].display = bool(snapshot.metrics) and not snapshot.has_accuracy
+        for metric in snapshot.metrics[:1]:
+            self._draw(
+                self._plots["metric"],
+                Series(metric.name, metric.step, metric.training, TRAINING_STYLE, marks=True),
+                Series("validation", metric.step, metric.validation, VALIDATION_STYLE, marks=True),
+            )
+
+    def _draw(self, plot: LinePlot, *series: Series) -> None:
+        if plot.id == "loss":
+            # A loss of somebody's own may be below 0, where a logarithm would hide it.
+            plot.log_y = not any(np.any(one.y <= 0) for one in series)
+        plot.set_series([one for one in series if np.isfinite(one.y).any()])
 
     # What the keys do
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        # None greys the key in the footer: there is nothing to stop.
-        if action == "stop" and self._state not in ("starting", "running"):
+        # None greys the key in the footer: there is nothing to stop, or it is not ours to stop.
+        if action == "stop" and (self._by_script or self._state not in ("starting", "running")):
             return None
         return True
 

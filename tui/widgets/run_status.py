@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar, NamedTuple
 
+import numpy as np
 from textual.content import Content
 from textual.widgets import Static
 
 from .. import words
-from ..follow import Snapshot
+from ..follow import Metric, Snapshot
 
 GAP = "   "
 """Between two facts on a line."""
@@ -124,6 +125,9 @@ def _identity(snapshot: Snapshot) -> list[Fact]:
         facts.append(Fact("", f"{backend} on {device}" if device else str(backend)))
     if parameters := snapshot.fact("parameters"):
         facts.append(Fact("", f"{parameters:,}", " parameters"))
+    if snapshot.by_script:
+        settings = snapshot.settings
+        facts.append(Fact("", f"{settings.model} ({settings.kind})", f" with {settings.optimizer}"))
     return facts
 
 
@@ -146,7 +150,7 @@ def _progress_facts(snapshot: Snapshot) -> Iterator[Fact]:
         yield Fact("", "compiling the first step", role="label")
     if snapshot.is_live and snapshot.speed and not (total and snapshot.step >= total):
         yield Fact("", words.number(snapshot.speed, 3), " steps/s")
-    if snapshot.is_live and total and snapshot.step >= total:
+    if snapshot.is_live and total and snapshot.step >= total and not snapshot.by_script:
         yield Fact("", "testing and exporting", role="label")
     elif snapshot.state == "running" and snapshot.seconds_left is not None:
         yield Fact("", words.duration(snapshot.seconds_left), " left")
@@ -157,6 +161,8 @@ def _progress_facts(snapshot: Snapshot) -> Iterator[Fact]:
 def _preparation(snapshot: Snapshot) -> str:
     if not snapshot.is_live:
         return "ended before the first step"
+    if snapshot.by_script:
+        return "the script has not begun to train"
     if "built" in snapshot.events:
         return "network built, preparing to train"
     if starting := snapshot.events.get("starting"):
@@ -168,19 +174,32 @@ def _results(snapshot: Snapshot) -> list[Fact]:
     has_points = len(snapshot.curve) > 0
     facts = [
         Fact("loss ", words.number(float(snapshot.curve["loss"][-1]) if has_points else None)),
-        Fact("accuracy ", words.share(float(snapshot.curve["accuracy"][-1]) if has_points else None)),
     ]
+    if snapshot.has_accuracy:
+        facts.append(Fact("accuracy ", words.share(float(snapshot.curve["accuracy"][-1]) if has_points else None)))
     if len(snapshot.validation.step):
         loss, accuracy = float(snapshot.validation.loss[-1]), float(snapshot.validation.accuracy[-1])
-        facts.append(Fact("validation ", f"{words.number(loss)}, {words.share(accuracy)}"))
+        shown = f"{words.number(loss)}, {words.share(accuracy)}" if snapshot.has_accuracy else words.number(loss)
+        facts.append(Fact("validation ", shown))
+    facts += [_metric_fact(metric) for metric in snapshot.metrics if snapshot.by_script]
     if tested := snapshot.events.get("tested"):
         facts.append(Fact("test accuracy ", words.share(tested.get("test_accuracy")), role="good"))
     return facts
 
 
+def _metric_fact(metric: Metric) -> Fact:
+    shown = words.number(float(metric.training[-1]))
+    if np.isfinite(metric.validation).any():
+        shown += f", validation {words.number(float(metric.validation[-1]))}"
+    return Fact(f"{metric.name} ", shown)
+
+
 def _ending(snapshot: Snapshot) -> Fact | None:
     if snapshot.trouble:
         return Fact("", f"✗ {snapshot.trouble}", role="bad")
+    if snapshot.state == "crashed" and snapshot.by_script:
+        text = "! The script broke off, or was ended, in the middle of its training: its own output says more."
+        return Fact("", text, role="bad")
     if snapshot.state == "crashed":
         text = (
             "! The worker ended without a word (killed, or out of memory?). Its last lines are in "
