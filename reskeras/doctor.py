@@ -21,6 +21,10 @@ GPU_EXTRAS = {"tensorflow": "tensorflow-cuda", "jax": "jax-cuda", "torch": None}
 """The extra that brings a backend's GPU form; PyTorch's usual package is it already."""
 
 
+EXTRAS = {"text": ("keras_hub", "keras-hub"), "tensorboard": ("tensorboardX", "tensorboardX")}
+"""Extras that are no backends: the module by which they are known, and the package that it comes in."""
+
+
 def examine(runs: Path, tell: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
     """Return what is there and what is missing, as plain JSON values.
 
@@ -37,7 +41,7 @@ def examine(runs: Path, tell: Callable[[str], None] = lambda _: None) -> dict[st
         "system": platform.platform(),
         "packages": {name: _version(name) for name in ("reskeras", "keras", "numpy", "textual")},
         "backends": backends,
-        "text": {"installed": importlib.util.find_spec("keras_hub") is not None, "install": _extra("text")},
+        **{extra: _examine_extra(extra, module) for extra, (module, _) in EXTRAS.items()},
         "runs": _examine_folder(runs),
         "speeds": _examine_speeds(),
     }
@@ -61,6 +65,10 @@ def _examine_backend(backend: str) -> dict[str, Any]:
     if not any(device["kind"] == "gpu" for device in found["devices"]) and GPU_EXTRAS[backend]:
         answer["gpu"] = _extra(GPU_EXTRAS[backend])
     return answer
+
+
+def _examine_extra(extra: str, module: str) -> dict[str, Any]:
+    return {"installed": importlib.util.find_spec(module) is not None, "install": _extra(extra)}
 
 
 def _examine_folder(runs: Path) -> dict[str, Any]:

@@ -36,6 +36,14 @@ def test_a_model_that_was_trained_before_goes_on_counting(tmp_path):
     assert [event["event"] for event in monitor.run.events()][:3] == ["starting", "built", "training"]
 
 
+def test_a_fit_that_begins_at_a_later_epoch_has_fewer_steps(tmp_path):
+    model, x, y = compiled()
+    monitor = reskeras.GradientMonitor(tmp_path / "run")
+    model.fit(x, y, batch_size=8, initial_epoch=8, epochs=10, verbose=0, callbacks=[monitor])
+    assert told(monitor.run) == ([5, 10], [10, 10], 10)
+    assert monitor.run.curve()["epoch"].tolist()[-1] == 10
+
+
 def test_several_steps_at_once_are_counted_one_by_one(tmp_path, backend):
     if backend == "torch":
         pytest.skip("Keras has no steps_per_execution on PyTorch")

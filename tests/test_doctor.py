@@ -43,6 +43,7 @@ def test_json_tells_what_works_what_is_missing_and_what_is_broken(crippled, back
     assert found["backends"][broken]["installed"] and not found["backends"][broken]["works"]
     assert "libfancy.so.9: cannot open shared object file" in found["backends"][broken]["reason"]
     assert found["packages"]["keras"] and found["packages"]["reskeras"]
+    assert set(found["text"]) == set(found["tensorboard"]) == {"installed", "install"}
     assert found["runs"]["writable"]
     assert list(tmp_path.iterdir()) == []
 
@@ -57,6 +58,7 @@ def test_the_text_names_what_is_missing_with_the_command_that_gets_it(crippled, 
     assert any(line.startswith("    cpu: ") or line.startswith("    gpu: ") for line in lines)
     [missing] = [line for line in lines if line.startswith(f"✘ {hidden}")]
     assert f'not installed. Get it: python -m pip install "reskeras[{hidden}]"' in missing
+    assert any(line[2:].startswith("tensorboard tensorboardX") for line in lines)
     [faulty] = [line for line in lines if line.startswith(f"✘ {broken}")]
     assert "does not work: " in faulty and "libfancy.so.9" in faulty
     assert "✘ runs        file/runs: cannot be written; name another with --runs" in done.stdout

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from reskeras.commands.common import CONTEXT, runs_option
 from reskeras.console import size
-from reskeras.doctor import examine
+from reskeras.doctor import EXTRAS, examine
 
 
 @click.command(context_settings=CONTEXT)
@@ -50,11 +50,10 @@ def _diagnosis(found: dict) -> str:
                 lines.append(f"    {device['kind']}: {device['name']}{memory}")
             if "gpu" in backend:
                 lines.append(f"    no GPU found. On a machine with one: {backend['gpu']}")
-    text = found["text"]
-    lines.append(
-        f"{'✔' if text['installed'] else '✘'} text        "
-        + ("keras-hub" if text["installed"] else f"keras-hub is not installed. Get it: {text['install']}")
-    )
+    for extra, (_, package) in EXTRAS.items():
+        known = found[extra]
+        told = package if known["installed"] else f"{package} is not installed. Get it: {known['install']}"
+        lines.append(f"{'✔' if known['installed'] else '✘'} {extra:<12}{told}")
     folder = found["runs"]
     sign, can = ("✔", "writable") if folder["writable"] else ("✘", "cannot be written; name another with --runs")
     lines.append(f"{sign} runs        {folder['folder']}: {can}, {size(folder['free'])} free")

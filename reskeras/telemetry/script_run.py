@@ -55,12 +55,23 @@ class ScriptRun:
         self._curve = Curve(self._model, self.run.curve_path)
         self._read_at = time.perf_counter()
         self._pending, self._epoch_open = None, False
-        each, epochs = facts.get("steps"), facts.get("epochs")
-        total = {"steps": done + each * epochs, "steps_per_epoch": each} if each and epochs else {}
+        self._facts, self._done = facts, done
+        self._begins = True
+        self._note_training(first=1)
+
+    def _note_training(self, first: int) -> None:
+        each, epochs = self._facts.get("steps"), self._facts.get("epochs")
+        total = {}
+        if each and epochs:
+            total = {"steps": self._done + each * (epochs - first + 1), "steps_per_epoch": each}
         self._events.write("training", epochs=epochs, **total, **backend.place())
 
     def begin_epoch(self, epoch: int) -> None:
         """Note that an epoch begins, counted from 1."""
+        if self._begins and epoch > 1:
+            # Keras tells no callback beforehand at which epoch a `fit` begins.
+            self._note_training(first=epoch)
+        self._begins = False
         self._curve.begin_epoch(epoch)
         self._pending, self._epoch_open = None, True
 

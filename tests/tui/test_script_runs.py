@@ -101,6 +101,8 @@ def test_a_script_that_broke_off_is_told_of(bench, tmp_path):
         app.show_run(run.run)
         await until(pilot, lambda: "! crashed" in words_of(app, "#status"))
         assert "The script broke off" in words_of(app, "#status") and "log" not in words_of(app, "#status")
+        await pilot.press("l")
+        assert not app.screen.query_one("#log").display, "a script has no log"
 
     bench(story, size=(80, 24))
 

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
+from script_runs import ScriptRun
 
 from reskeras.runs import list_runs
 
@@ -25,15 +26,15 @@ LEAVE_SCREEN = b"\x1b[?1049l"
 
 
 class Terminal:
-    """`reskeras-tui` on a pseudo-terminal of 80 x 24."""
+    """`reskeras-tui`, or another program with its arguments, on a pseudo-terminal of 80 x 24."""
 
-    def __init__(self, runs: Path):
-        program = shutil.which("reskeras-tui", path=str(Path(sys.executable).parent))
+    def __init__(self, runs: Path, name: str = "reskeras-tui", *arguments: str):
+        program = shutil.which(name, path=str(Path(sys.executable).parent))
         assert program, "the command is not installed beside this Python"
         self._screen, inner = pty.openpty()
         fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.process = subprocess.Popen(
-            [program, "--runs", str(runs)],
+            [program, *arguments, "--runs", str(runs)],
             stdin=inner,
             stdout=inner,
             stderr=inner,
@@ -73,8 +74,8 @@ def terminal(tmp_path):
     """A function that opens the program on the same folder of runs each time; whatever is left is ended."""
     opened = []
 
-    def open_terminal() -> Terminal:
-        opened.append(Terminal(tmp_path))
+    def open_terminal(*words: str) -> Terminal:
+        opened.append(Terminal(tmp_path, *words))
         return opened[-1]
 
     yield open_terminal
@@ -90,6 +91,17 @@ def test_opens_and_leaves_the_terminal_as_it_was(terminal):
     screen.until(screen.ended)
     assert screen.process.returncode == 0
     assert LEAVE_SCREEN in screen.shown
+
+
+def test_watching_opens_on_the_run_and_leaves_it_going(terminal, tmp_path):
+    run = ScriptRun(tmp_path / "mine", epochs=2).grow([1, 2, 3, 4])
+    screen = terminal("reskeras", "watch", "mine")
+    screen.until(lambda: b"my_model" in screen.shown)
+    screen.press(b"q")
+    screen.until(screen.ended)
+    assert screen.process.returncode == 0 and LEAVE_SCREEN in screen.shown
+    assert run.run.state() == "running"
+    run.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

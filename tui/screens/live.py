@@ -96,7 +96,9 @@ class LiveScreen(Screen):
         self._log_pane.show(snapshot)
         if (snapshot.state, snapshot.by_script) != (self._state, self._by_script):
             self._state, self._by_script = snapshot.state, snapshot.by_script
-            if snapshot.state in ("failed", "crashed"):
+            if snapshot.by_script:
+                self.remove_class("-log")
+            elif snapshot.state in ("failed", "crashed"):
                 self.add_class("-log")
             self.refresh_bindings()
 
@@ -133,8 +135,11 @@ class LiveScreen(Screen):
     # What the keys do
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        # None greys the key in the footer: there is nothing to stop, or it is not ours to stop.
+        # None greys the key in the footer: there is nothing to stop, or a script trains, which takes no commands and
+        # prints where it was started.
         if action == "stop" and (self._by_script or self._state not in ("starting", "running")):
+            return None
+        if action == "toggle_log" and self._by_script:
             return None
         return True
 
