@@ -17,7 +17,7 @@ _HOMES = {
     "unroll": "reskeras.transforms.stacking",
     "watch": "reskeras.telemetry",
 }
-_MODULES = ("catalogue", "datasets", "layers", "runs", "telemetry", "transforms", "weights")
+_MODULES = ("catalogue", "datasets", "layers", "runs", "telemetry", "transforms", "verdicts", "weights")
 
 __all__ = [*_HOMES, *_MODULES, "__version__"]
 

@@ -1,4 +1,4 @@
-"""The command line: `reskeras train`, `watch`, `runs`, `export`, `list`, `describe` and `doctor`."""
+"""The command line: `reskeras train`, `watch`, `runs`, `verdict`, `export`, `list`, `describe` and `doctor`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from reskeras.commands.export import export
 from reskeras.commands.networks import list_networks
 from reskeras.commands.runs import runs
 from reskeras.commands.train import train_group
+from reskeras.commands.verdict import verdict
 from reskeras.commands.watch import watch
 from reskeras.installed import BackendMissing, ExtraMissing
 from reskeras.options import OptionError
@@ -59,12 +60,13 @@ def cli():
       reskeras list
       reskeras describe highway --depth 50
       reskeras runs
+      reskeras verdict resnet-20-add-digits-1
       reskeras watch runs/my-run
       reskeras doctor
     """
 
 
-for command in (train_group, watch, runs, export, list_networks, describe_group, doctor):
+for command in (train_group, watch, runs, verdict, export, list_networks, describe_group, doctor):
     cli.add_command(command)
 
 

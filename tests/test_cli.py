@@ -58,6 +58,9 @@ def test_train_ends_with_a_complete_folder(finished, backend):
 def test_train_prints_json_alone_on_stdout_and_progress_on_stderr(finished, backend):
     run, done = finished.run, finished.done
     outcome = json.loads(done.stdout)
+    [verdict] = outcome.pop("verdicts")
+    assert (verdict["kind"], verdict["numbers"]["steps"]) == ("healthy", 50)
+    assert f"✔ healthy: {verdict['text'][:60]}" in done.stderr
     assert outcome == {**run.summary(), "folder": "saved_models/first"}
     assert (outcome["state"], outcome["step"], outcome["steps"]) == ("finished", 50, 50)
     assert 0 <= outcome["test_accuracy"] <= 1
@@ -72,6 +75,7 @@ def test_runs_lists_what_there_is(finished):
     listed = json.loads(reskeras("runs", "--json", cwd=home).stdout)
     assert [each["run"] for each in listed] == ["first"]
     assert listed[0] == {**finished.run.summary(), "folder": listed[0]["folder"]}
+    assert reskeras("verdict", "first", cwd=home).stdout.startswith("✔ healthy: Nothing wrong was found in 50 steps")
     table = reskeras("runs", cwd=home)
     assert table.returncode == 0
     assert re.search(r"first +✔ finished .* 682 +50/50", table.stdout)

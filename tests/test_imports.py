@@ -12,7 +12,7 @@ from reskeras.installed import installed_backends
 
 HEAVY = ("keras", "tensorflow", "jax", "torch", "sklearn")
 KERAS_FREE = (
-    *("caches", "files", "installed", "options", "plan", "runs", "steps"),
+    *("caches", "files", "installed", "options", "plan", "runs", "steps", "verdicts"),
     *("architectures", "blocks", "catalogue", "datasets", "request", "speeds"),
     *("cli", "commands", "console", "doctor"),
 )
