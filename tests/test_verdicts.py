@@ -102,6 +102,11 @@ def test_exploding_asks_for_a_trend_and_not_for_one_odd_block():
     assert backward.numbers["decades"] == pytest.approx(4, rel=1e-3)
     assert "dE/dx grows from 1 at block30 to 10000 at block1" in backward.text
     assert verdicts.exploding_forward(series([1e-4] + [1.0] * 9)) is None
+    assert verdicts.exploding_backward(series([1e4] + [1.0] * 9)) is None
+    moderate = growing ** (2.2 / 8)
+    assert verdicts.exploding_forward(series(moderate)) is None
+    assert verdicts.exploding_backward(series(moderate[::-1])).severity == "warning"
+    assert verdicts.exploding_weights(series([*moderate[::-1], 1e-3])) is None
     assert verdicts.exploding_forward(series(np.sqrt(np.arange(1, 1001)))) is None
     assert verdicts.exploding_weights(series([*growing[::-1], 1e-3])).severity == "severe"
 

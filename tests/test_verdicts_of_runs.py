@@ -189,6 +189,17 @@ def test_an_unnormalised_residual_network_with_large_branches_explodes(tmp_path)
     assert norms["exploding"].severity == "severe"
 
 
+def test_gradients_explode_in_a_plain_network_with_batch_normalisation(tmp_path):
+    """Their squared norm grows by pi / (pi - 1) with each layer (Yang et al. 2019, 1902.08129, section 3)."""
+    keras.utils.set_random_seed(0)
+    model = reskeras.build("residual_mlp", input_shape=(WIDTH,), classes=CLASSES, depth=20, width=32, skip="none")
+    run, _ = train(model, clusters(12 * BATCH), tmp_path / "run", keras.optimizers.SGD(1e-9))
+    layers = 2 * (20 - 1)
+    for seen in (run, NormsAlone(run)):
+        [found] = [each for each in verdicts.of(seen) if each.kind == "exploding"]
+        assert found.numbers["decades"] == pytest.approx(layers * np.log10(np.pi / (np.pi - 1)) / 2, rel=0.2)
+
+
 @pytest.mark.parametrize("skip", ["add", "none"])
 def test_attention_without_skips_collapses_to_rank_one(skip, tmp_path):
     keras.utils.set_random_seed(0)
