@@ -14,7 +14,7 @@ import reskeras
 from reskeras.blocks.dense import dense_layer
 from reskeras.builder import build_plan
 from reskeras.catalogue import ARCHITECTURES, plan
-from reskeras.layers import DenseBlock, Recompute, Residual
+from reskeras.layers import DenseBlock, Recompute, Residual, Stack
 from reskeras.plan import Plan, Stage
 from reskeras.steps import Dense, GlobalPool
 from reskeras.transforms.portable import portable, save_portable
@@ -207,3 +207,23 @@ def _kept_by_torch(layer, x) -> int:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         layer(torch.from_numpy(x).requires_grad_(), training=True)
     return sum(size for size, _ in sizes.values())
+
+
+@pytest.mark.parametrize("shape", [(9, 4), (6, 5, 4), (3, 4, 5, 4)])
+def test_convolutions_of_recomputed_stacks_are_those_of_kept_ones(shape):
+    """On JAX on a CPU they are computed as products of matrices, in every number of dimensions."""
+    kind = getattr(layers, f"Conv{len(shape) - 1}D")
+    found = []
+    with precision("float64"):
+        x = np.random.default_rng(0).normal(size=(4, *shape))
+        for remat in (False, True, "sqrt"):
+            keras.utils.set_random_seed(1)
+            branch = [kind(4, 3, padding="same", activation="tanh"), kind(4, 1), kind(4, 3, padding="same", groups=2)]
+            inputs = keras.Input(shape)
+            model = keras.Model(inputs, Stack(Residual(branch), 5, remat=remat)(inputs))
+            model.compile(keras.optimizers.SGD(0.05), "mse")
+            model.fit(x, x[::-1], batch_size=2, epochs=2, shuffle=False, verbose=0)
+            found.append(model.get_weights())
+    for other in found[1:]:
+        for one, two in zip(found[0], other, strict=True):
+            np.testing.assert_allclose(two, one, rtol=1e-9, atol=1e-12)

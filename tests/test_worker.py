@@ -218,3 +218,13 @@ def test_a_second_worker_on_a_folder_refuses_and_the_first_goes_on(bench):
     wait_for(lambda: len(worker.run.curve()) > trained, "another point of the first worker's curve")
     control.send(worker.run.commands_path, "stop")
     check_stopped(worker)
+
+
+@pytest.mark.parametrize(("telemetry", "measured"), [("off", []), ("deep", ["gradient_norm", "backward_norm"])])
+def test_a_run_measures_what_it_was_asked_to(telemetry, measured, bench):
+    run = bench.train(telemetry=telemetry, steps=6)
+    assert run.state() == "finished" and run.model_path.is_file() and left_over(run) == []
+    for statistic in ("gradient_norm", "backward_norm"):
+        series = run.series(statistic)
+        assert series.last.tolist() == (list(range(1, 7)) if statistic in measured else [])
+        assert np.isfinite(series.median).all()

@@ -1,5 +1,6 @@
 """The one package that asks which backend runs: its devices, training state, loops, kernels and random numbers."""
 
+from reskeras.backend.convolutions import by_products
 from reskeras.backend.loops import map_rows, recomputed, scan, scan_in_segments, unrolls_convolutions
 from reskeras.backend.measuring import (
     apart_in_replicas,
@@ -14,6 +15,7 @@ from reskeras.backend.operations import batch_norm, write_row
 from reskeras.backend.probing import enter, leave_behind
 from reskeras.backend.process import (
     devices,
+    give_memory_back,
     keep_compiled,
     leave_out_tensorflow,
     make_repeatable,
@@ -31,11 +33,13 @@ __all__ = [
     "apart_in_replicas",
     "as_numpy",
     "batch_norm",
+    "by_products",
     "can_record",
     "devices",
     "draw_each",
     "dropout_at",
     "enter",
+    "give_memory_back",
     "keep_compiled",
     "leave_behind",
     "leave_out_tensorflow",

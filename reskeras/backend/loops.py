@@ -160,7 +160,7 @@ def _zero_of(tensor):
     return tf.where(tf.math.is_nan(first) | (first == first), tf.zeros_like(first), first)
 
 
-def scan_in_segments(body, carry: Any, slices: list[Any], depth: int, constants: tuple = (), unroll: bool = False):
+def scan_in_segments(body, carry: Any, slices: list[Any], depth: int, constants: tuple = ()):
     """Do as `scan` does, keeping for the backward pass the carry of every k-th run alone, k the root of the depth.
 
     Arguments and results as in `scan`. The runs of a segment are computed again when its gradient is (Chen et al. 2016,
@@ -170,10 +170,10 @@ def scan_in_segments(body, carry: Any, slices: list[Any], depth: int, constants:
     whole = depth // length * length
 
     def segment(carry, rows, constants):
-        return scan(body, carry, rows, rows[0].shape[0], constants, unroll)
+        return scan(body, carry, rows, rows[0].shape[0], constants)
 
     parts = [keras.ops.reshape(each[:whole], (depth // length, length, *each.shape[1:])) for each in slices]
-    carry, outputs = scan(recomputed(segment), carry, parts, depth // length, constants, unroll)
+    carry, outputs = scan(recomputed(segment), carry, parts, depth // length, constants)
     outputs = [keras.ops.reshape(each, (whole, *each.shape[2:])) for each in outputs]
     if whole < depth:
         carry, last = recomputed(segment)(carry, [each[whole:] for each in slices], constants)

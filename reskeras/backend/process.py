@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from contextlib import contextmanager
@@ -106,6 +107,21 @@ def leave_out_tensorflow() -> None:
     """Do as `without_tensorflow` from now on: for a process that is ours alone."""
     if name() != "tensorflow" and "tensorflow" not in sys.modules:
         keras.src.utils.module_utils.tensorflow._available = False
+
+
+def give_memory_back() -> None:
+    """Have the C library return the memory of a large tensor as soon as it is gone: for a process that is ours alone.
+
+    Otherwise it keeps blocks of up to 32 MB for later, between which gaps remain: training a ResNet of 110 layers on
+    PyTorch with its blocks recomputed then takes 805 MB instead of 474. Only glibc on Linux is told.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, 4 * 2**20)
+
+
+_M_MMAP_THRESHOLD = -3
+"""From glibc's malloc.h: the size above which a block of memory is the system's again once it is freed."""
 
 
 def keep_compiled() -> None:

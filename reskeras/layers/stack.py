@@ -57,7 +57,8 @@ class Stack(keras.Layer):
         drop_path: a rate for each slice, from 0 up to but not 1, of the `DropPath` layers inside the block; None
             leaves them as they are. `reskeras.blocks.stochastic_depth` has schedules.
         remat: whether training keeps the input of each slice alone and computes the rest again in the backward pass;
-            `"sqrt"` keeps only as many inputs as the root of the depth. Weights after training are the same.
+            `"sqrt"` keeps only as many inputs as the root of the depth. Weights after training are the same to the last
+            bit; but those of convolutions on JAX on a CPU, which are then computed in another way, to what is rounded.
         names: what the slices are called as layers of their own, one name a slice, or for a list of layers one name a
             layer and slice in their order; None for `<name>_1`, `<name>_2` and so on.
 
@@ -274,12 +275,13 @@ class Stack(keras.Layer):
     def _scan(self, training):
         parts = self._template.layer._flatten_layers()
         unroll = backend.unrolls_convolutions() and any(isinstance(each, CONVOLUTIONS) for each in parts)
-        scan = partial(backend.scan, unroll=unroll)
         if not training or not self.remat:
-            return scan
+            return partial(backend.scan, unroll=unroll)
+        # Written out, what is to be computed again would be computed early and kept.
+        change = backend.by_products if unroll else lambda body: body
         if self.remat == "sqrt":
-            return partial(backend.scan_in_segments, unroll=unroll)
-        return lambda body, *arguments: scan(backend.recomputed(body), *arguments)
+            return lambda body, *arguments: backend.scan_in_segments(change(body), *arguments)
+        return lambda body, *arguments: backend.scan(backend.recomputed(change(body)), *arguments)
 
     def compute_mask(self, inputs, previous_mask):
         first = previous_mask[0] if isinstance(previous_mask, (list, tuple)) else previous_mask

@@ -44,6 +44,11 @@ class TrainingOptions(Options):
     stacked: bool = Field(
         True, description="Run equal blocks as one layer, which starts as fast at any depth; the numbers are the same."
     )
+    telemetry: Literal["off", "norms", "probes", "deep"] = Field(
+        "norms",
+        description="What is measured at every step: norms of gradients, weights and updates; probes also dE/dx and "
+        "the signal at the output of each block; deep also saturation, likeness of gradients and tokens, open gates.",
+    )
     remat: Literal["no", "yes", "sqrt"] = Field(
         "no",
         description="Keep only the inputs of blocks for the backward pass (sqrt: in a stack, only some) and compute "

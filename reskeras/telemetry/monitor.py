@@ -73,17 +73,8 @@ class GradientMonitor(keras.callbacks.Callback):
 
     def set_model(self, model):
         super().set_model(model)
-        if isinstance(model, Watched):
-            object.__setattr__(model, "level", self._level)
-        elif self._level in ("probes", "deep"):
-            raise ValueError(
-                f"level={self._level!r} measures the outputs of blocks, and {model.name} has no probes: train "
-                "reskeras.watch(model), or take level='norms'."
-            )
-        # Here, for the step is compiled before training begins; and what was compiled without the ring is of no use.
-        if not ring.is_attached(model.optimizer):
-            ring.attach(model.optimizer, self._level, 4 * model.steps_per_execution)
-            model.train_function = None
+        # Here, for the step is compiled before training begins.
+        make_ready(model, self._level)
 
     def on_train_begin(self, logs=None):
         model, optimizer = self._model, self._model.optimizer
@@ -209,6 +200,29 @@ class GradientMonitor(keras.callbacks.Callback):
         events = EventWriter(self.run.events_path)
         events.write(event, **facts)
         events.close()
+
+
+def make_ready(model: keras.Model, level: str) -> None:
+    """Let a compiled model's step measure, from the next time that it is compiled.
+
+    Args:
+        model: to be trained.
+        level: one of `LEVELS`.
+
+    Raises:
+        ValueError: for a level that looks at outputs of blocks, where the model has no probes.
+    """
+    if isinstance(model, Watched):
+        object.__setattr__(model, "level", level)
+    elif level in ("probes", "deep"):
+        raise ValueError(
+            f"level={level!r} measures the outputs of blocks, and {model.name} has no probes: train "
+            "reskeras.watch(model), or take level='norms'."
+        )
+    if not ring.is_attached(model.optimizer):
+        ring.attach(model.optimizer, level, 4 * model.steps_per_execution)
+        # What was compiled without the ring is of no use.
+        model.train_function = None
 
 
 def _check_level(level: str) -> None:

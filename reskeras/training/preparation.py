@@ -13,7 +13,7 @@ from reskeras import backend, builder, catalogue, datasets
 from reskeras.plan import Plan
 from reskeras.runs.settings import RunSettings, TrainingOptions
 from reskeras.steps import Conv, Standardize
-from reskeras.telemetry import ring
+from reskeras.telemetry import make_ready, watch
 from reskeras.training.batches import Batches
 
 REMAT = {"no": False, "yes": True, "sqrt": "sqrt"}
@@ -33,7 +33,8 @@ class Prepared:
         settings: what was asked for.
         data: the data set.
         plan: the network as data.
-        model: the network, compiled.
+        network: the network.
+        model: what is trained, compiled: the network, with probes where its blocks are to be measured.
         batches: the training samples.
         held_out: which training samples validate.
         seconds: how long it took to build the network, and to compile its step where that was rehearsed.
@@ -42,6 +43,7 @@ class Prepared:
     settings: RunSettings
     data: datasets.Dataset
     plan: Plan
+    network: keras.Model
     model: keras.Model
     batches: Batches
     held_out: np.ndarray
@@ -65,7 +67,10 @@ def prepare(settings: RunSettings, data: datasets.Dataset | None = None) -> Prep
     data = datasets.load(training.data) if data is None else data
     began = time.perf_counter()
     plan = plan_of(settings, data)
-    model = builder.build_plan(plan, stacked=training.stacked, remat=REMAT[training.remat])
+    if training.remat != "no":
+        backend.give_memory_back()
+    network = builder.build_plan(plan, stacked=training.stacked, remat=REMAT[training.remat])
+    model = watch(network) if training.telemetry in ("probes", "deep") else network
     model.compile(
         make_optimizer(training),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -76,7 +81,7 @@ def prepare(settings: RunSettings, data: datasets.Dataset | None = None) -> Prep
     backend.make_repeatable(training.seed)
     seconds = time.perf_counter() - began
     batches = Batches(data.x_train, data.y_train, train, training.batch_size, training.seed)
-    return Prepared(settings, data, plan, model, batches, held_out, seconds)
+    return Prepared(settings, data, plan, network, model, batches, held_out, seconds)
 
 
 def rehearse(prepared: Prepared) -> Prepared:
@@ -84,7 +89,7 @@ def rehearse(prepared: Prepared) -> Prepared:
     began = time.perf_counter()
     model = prepared.model
     # With what a run records, for the step is compiled with it.
-    ring.attach(model.optimizer)
+    make_ready(model, prepared.settings.training.telemetry)
     model.optimizer.build(model.trainable_variables)
     variables = [*model.variables, *model.optimizer.variables]
     before = [np.array(backend.as_numpy(each)) for each in variables]

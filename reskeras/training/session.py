@@ -45,14 +45,14 @@ class Session:
         settings, prepared = self._run.settings, self._prepared
         if prepared is None or prepared.settings != settings:
             prepared = prepare(settings)
-        weights = sum(map(rows_of, prepared.model.trainable_variables))
+        weights = sum(map(rows_of, prepared.network.trainable_variables))
         self._events.write("built", parameters=prepared.plan.parameters(), weights=weights)
         self.fit(prepared)
         if measurement := self.measurement(prepared):
             speeds.keep(measurement)
         self._test(prepared)
         samples = prepared.data.x_test[:32].astype("float32")
-        save_portable(prepared.model, self._run.model_path, samples)
+        save_portable(prepared.network, self._run.model_path, samples)
         self._events.write("exported", file=self._run.model_path.name)
         return "stopped" if self.recorder.stopped else "finished"
 
@@ -62,7 +62,7 @@ class Session:
         steps = training.total_steps(len(batches))
         epochs = -(-steps // len(batches))
         self._events.write("training", steps=steps, epochs=epochs, steps_per_epoch=len(batches), **backend.place())
-        monitor = GradientMonitor(self._run)
+        monitor = GradientMonitor(self._run, training.telemetry)
         self.pace = Pace(prepared.seconds)
         self.recorder = Recorder(self._run, self._events, batches.batch_size, steps, self.pace)
         validation = None

@@ -1,0 +1,163 @@
+"""What measuring costs: the steps of a `fit` at each level of telemetry over those of the same `fit` without it.
+
+    python tests/benchmarks/bench_telemetry.py
+
+Networks: `wide`, 12 residual blocks of 512 units on 256 samples; `small`, 50 blocks of 64 units on 64 samples; `deep`,
+1,000 of these; all three as stacks; `resnet-20` on 32 images of 32x32. Each is trained by Adam. In one process for each
+network and backend, a `fit` without a monitor and one at each level take turns, round after round; a round's ratio
+compares neighbours, and the table has the median of the rounds. Times are of whole epochs from their second on, when
+everything is compiled. "Reader" is the processor time of the thread that writes, for each step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from depth_tables import LONG, MISSING, table
+from one_process import Failed, run
+
+from reskeras.installed import installed_backends
+
+NETWORKS = ("wide", "small", "deep", "resnet-20")
+LEVELS = ("norms", "probes", "deep")
+CHUNK = 1.5
+"""Seconds that the steps of one level last in each round."""
+
+
+def make(name: str):
+    """Return a model that is not compiled, with samples and labels for one batch."""
+    import keras
+    import numpy as np
+
+    import reskeras
+    from reskeras.layers import Residual, Stack
+
+    generator = np.random.default_rng(0)
+    if name == "resnet-20":
+        model = reskeras.build("resnet", depth=20, input_shape=(32, 32, 3), classes=10)
+        return model, generator.normal(size=(32, 32, 32, 3)).astype("float32"), generator.integers(0, 10, 32)
+    depth, width, batch = {"wide": (12, 512, 256), "small": (50, 64, 64), "deep": (1000, 64, 64)}[name]
+    inputs = keras.Input((width,))
+    start = keras.initializers.VarianceScaling(1 / depth)
+    branch = [keras.layers.Dense(width, "relu"), keras.layers.Dense(width, kernel_initializer=start)]
+    stream = Stack(Residual(branch), depth, name="blocks")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(10, name="head")(stream))
+    return model, generator.normal(size=(batch, width)).astype("float32"), generator.integers(0, 10, batch)
+
+
+class Runner:
+    """One form of a training that can be gone on with again and again.
+
+    Args:
+        name: of the network.
+        level: of the telemetry; None trains the model as it is.
+        folder: where runs are written.
+    """
+
+    def __init__(self, name: str, level: str | None, folder: Path):
+        import keras
+
+        import reskeras
+
+        model, x, y = make(name)
+        self.model = reskeras.watch(model) if level in ("probes", "deep") else model
+        self.model.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        self._data, self._batch = (x, y), len(x)
+        self.monitor = reskeras.GradientMonitor(folder / level, level=level) if level else None
+        self._times = _Epochs()
+
+    def seconds(self, steps: int, epochs: int = 1) -> float:
+        """Return the seconds a step takes in the last of some epochs of so many steps."""
+        import numpy as np
+
+        x, y = (np.concatenate([each] * steps) for each in self._data)
+        callbacks = [self._times, *([self.monitor] if self.monitor else [])]
+        self.model.fit(x, y, batch_size=self._batch, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks)
+        return self._times.last / steps
+
+
+def _Epochs():
+    import keras
+
+    class Epochs(keras.callbacks.Callback):
+        """Takes the time of each epoch."""
+
+        async_safe = True
+        last = 0.0
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self._began = time.perf_counter()
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.last = time.perf_counter() - self._began
+
+    return Epochs()
+
+
+def measure(name: str, rounds: int) -> dict:
+    """Return the seconds of a step without telemetry, the ratio at each level, and what the reader costs."""
+    folder = Path(tempfile.mkdtemp())
+    try:
+        forms = {level: Runner(name, level, folder) for level in (None, *LEVELS)}
+        for each in forms.values():
+            each.seconds(2, 2)
+        steps = max(int(CHUNK / forms[None].seconds(10, 2)), 4)
+        found = {level: [] for level in forms}
+        for _ in range(rounds):
+            for level, each in forms.items():
+                found[level].append(each.seconds(steps, 2))
+        ratios = {
+            level: statistics.median(b / a for a, b in zip(found[None], found[level], strict=True)) for level in LEVELS
+        }
+        costs = [event for event in forms["norms"].monitor.run.events() if event["event"] == "telemetry"]
+        reader = sum(each["reader_seconds"] for each in costs) / sum(each["steps"] for each in costs)
+        header = forms["norms"].monitor.run.table("weights").header
+        million = header.rows_after(1_000_000) * header.row.itemsize
+        step = statistics.median(found[None])
+        return {"step": step, **ratios, "reader": reader, "megabytes": million / 1e6}
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main() -> None:
+    """Measure every network on every backend and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--backends", nargs="+", default=installed_backends())
+    parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--limit", type=float, default=600, help="seconds after which a process is given up")
+    parser.add_argument("--json", type=Path, help="file to write every measurement to")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(measure(arguments.one, arguments.rounds)))
+        return
+    rows, content = [], []
+    for name in arguments.networks:
+        for backend in arguments.backends:
+            given = ["--one", name, "--rounds", str(arguments.rounds)]
+            try:
+                found = run(Path(__file__), given, backend, arguments.limit)
+            except Failed as reason:
+                print(f"{name:<10} {LONG[backend]:<11} {reason}", flush=True)
+                rows.append([name, LONG[backend], *[MISSING] * (len(LEVELS) + 3)])
+                continue
+            content.append({"network": name, "backend": backend, **found})
+            ratios = [f"{found[level]:.3f}" for level in LEVELS]
+            costs = f"{found['step'] * 1e3:.1f}", *ratios, f"{found['reader'] * 1e6:.0f}", f"{found['megabytes']:.0f}"
+            rows.append([name, LONG[backend], *costs])
+            print(f"{name:<10} {LONG[backend]:<11} {costs}", flush=True)
+    columns = ["network", "backend", "ms a step", *LEVELS, "reader, µs a step", "MB after 1,000,000 steps"]
+    print("\n" + table(columns, rows))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
