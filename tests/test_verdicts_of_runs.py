@@ -11,6 +11,9 @@ from reskeras import verdicts
 from reskeras.layers import Residual, Stack
 from reskeras.runs import Run
 
+# Every backend measures the same (test_monitoring.py, test_watching.py), and only numbers are judged.
+pytestmark = pytest.mark.any_backend
+
 WIDTH, CLASSES, BATCH = 16, 4, 32
 SEEDS = range(10)
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
