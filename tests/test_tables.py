@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -99,9 +100,16 @@ def test_four_hours_of_steps_fill_the_file_that_was_promised(tmp_path):
     known = weights_header([(f"block{number // 2}/w{number % 2}", f"block{number // 2}") for number in range(60)])
     writer, total, piece = TableWriter(tmp_path / "weights", known), 1_000_000, 5000
     values = np.ones((piece, len(known.statistics), known.width), np.float32)
+    steps = np.arange(1, piece + 1)
+    tracemalloc.start()
     for start in range(0, total, piece):
-        writer.add(np.arange(start + 1, start + piece + 1), values)
-        assert len(writer._steps) < known.window(writer._place)
+        writer.add(steps + start, values)
+        if start == total // 10:
+            early, _ = tracemalloc.get_traced_memory()
+    # What is kept is the open window, which is at most eight times as long as it was then.
+    late, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert late - early < 8 * 128 * known.row.itemsize
     writer.close()
     size = (tmp_path / "weights.rows").stat().st_size
     assert size == known.rows_after(total) * known.row.itemsize < 2**28

@@ -173,7 +173,8 @@ def test_watching_changes_nothing(eagerly, tmp_path):
     generator = np.random.default_rng(1)
     x, y = generator.normal(size=(64, 6)).astype("float32"), generator.integers(0, CLASSES, 64)
     (plain, plain_optimizer, losses), (watched, watched_optimizer, watched_losses) = trained(False), trained(True)
-    np.testing.assert_allclose(watched_losses, losses, rtol=1e-6)
+    # To the last bit where nothing is compiled; a compiler may put other operations together.
+    np.testing.assert_allclose(watched_losses, losses, rtol=0 if keras.backend.backend() == "torch" else 1e-6)
     assert len(watched_optimizer.variables) == len(plain_optimizer.variables)
     for one, other in zip(
         watched.variables + watched_optimizer.variables, plain.variables + plain_optimizer.variables, strict=True

@@ -12,6 +12,7 @@ import reskeras
 from reskeras.layers import Residual, Stack
 from reskeras.runs.statistics import OF_BLOCKS
 
+BACKEND = keras.backend.backend()
 SAMPLES, WIDTH = 6, 5
 
 
@@ -182,7 +183,8 @@ def test_watching_blocks_changes_nothing(stacked, tmp_path):
     (_, plain, losses), (model, watched, others) = (training(tmp_path, each, stacked=stacked) for each in (False, True))
     assert losses.keys() == others.keys()
     for name in losses:
-        np.testing.assert_allclose(others[name], losses[name], rtol=1e-6)
+        # To the last bit where nothing is compiled; a compiler may put other operations together.
+        np.testing.assert_allclose(others[name], losses[name], rtol=0 if BACKEND == "torch" else 1e-6)
     assert len(watched.optimizer.variables) == len(plain.optimizer.variables)
     assert len(model.trainable_variables) == len(plain.trainable_variables)
     assert watched.count_params() == plain.count_params()

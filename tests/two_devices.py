@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from autodiff import gradients
 
 import reskeras
 
@@ -27,12 +28,28 @@ def network():
     return watched
 
 
-def trained(model, folder) -> dict:
+def samples():
     generator = np.random.default_rng(0)
-    x, y = generator.normal(size=(16, 6)).astype("float32"), generator.integers(0, 3, 16)
+    return generator.normal(size=(16, 6)).astype("float32"), np.zeros(16, "int32")
+
+
+def noise_of_halves() -> float:
+    """Return the noise scale of the first batch, from the gradients of it and of its two halves."""
+    model, (x, y) = network().watched, samples()
+    square = [
+        sum(float(np.sum(each.astype("float64") ** 2)) for each in gradients(model, x[part], y[part]).values())
+        for part in (slice(0, 8), slice(0, 4), slice(4, 8))
+    ]
+    large, small = square[0], (square[1] + square[2]) / 2
+    return ((small - large) / (1 - 1 / 2)) / (2 * large - small)
+
+
+def trained(model, folder) -> tuple[dict, float]:
+    x, y = samples()
     monitor = reskeras.GradientMonitor(folder, level="probes")
     model.fit(x, y, batch_size=8, shuffle=False, verbose=0, callbacks=[monitor])
-    return {name: monitor.run.series(name).median[0].tolist() for name in STATISTICS}
+    found = {name: monitor.run.series(name).median[0].tolist() for name in STATISTICS}
+    return found, monitor.run.series("noise_scale").median[0, 0]
 
 
 def main() -> None:
@@ -54,8 +71,10 @@ def main() -> None:
         with strategy.scope():
             model = network()
         parallel = trained(model, folder / "two")
-    alone = trained(network(), folder / "one")
-    print(json.dumps({"devices": devices, "statistics": {name: (parallel[name], alone[name]) for name in STATISTICS}}))
+    parallel, noise = parallel
+    alone, _ = trained(network(), folder / "one")
+    compared = {name: (parallel[name], alone[name]) for name in STATISTICS}
+    print(json.dumps({"devices": devices, "statistics": compared, "noise": [float(noise), noise_of_halves()]}))
 
 
 if __name__ == "__main__":

@@ -120,8 +120,9 @@ OF_RUN = (
     Statistic(
         "noise_scale",
         "noise scale",
-        "Gradient noise scale in micro-batches, where gradients are accumulated (McCandlish et al. 2018, 1812.06162, "
-        "appendix A.1): in a batch of so many, noise and gradient are equally large. A running mean over ten steps.",
+        "Gradient noise scale (McCandlish et al. 2018, 1812.06162, appendix A.1) in parts of a batch, which are the "
+        "micro-batches of an accumulated gradient, or on TensorFlow the shares of several devices: in a batch of so "
+        "many parts, noise and gradient are equally large. A running mean over ten steps.",
     ),
 )
 """Of the training as a whole, in the table `run`; of all gradients together see the group `run` of `weights`."""

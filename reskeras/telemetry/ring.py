@@ -45,6 +45,7 @@ class _Recording:
         level: what is measured, one of `LEVELS`.
         least_rows: how many steps the ring remembers at least.
         micro_steps: how many gradients an update is the mean of.
+        parts: how many gradients of parts of the batch are known of each update, accumulated or of replicas.
         ring: the ring.
         squares: where gradients are accumulated, the sum of the squared norms of those so far.
         hidden: whether the ring is none of the optimizer's variables for now.
@@ -56,6 +57,7 @@ class _Recording:
     level: str
     least_rows: int = LEAST_ROWS
     micro_steps: int = 1
+    parts: int = 1
     ring: keras.Variable | None = None
     squares: keras.Variable | None = None
     hidden: bool = False
@@ -148,6 +150,11 @@ class _GradientRing:
         recording = self._recording
         if recording.level != "off":
             recording.now.gradients = backend.over_replicas(grads)
+            recording.parts = recording.micro_steps if recording.micro_steps > 1 else backend.replicas()
+            if recording.parts > recording.micro_steps == 1:
+                # Each replica's loss is its share of the whole batch's.
+                squares = keras.ops.sum(keras.ops.square(backend.norms(grads, [False] * len(grads))))
+                recording.now.micro_square = backend.over_replicas([squares])[0] * recording.parts
             recording.now.before = backend.values_kept(recording.now.variables)
         return super()._clip_gradients(grads)
 
@@ -174,7 +181,12 @@ class _GradientRing:
         accumulated = self.gradient_accumulation_steps or 1
         step = ops.cast(ops.floor_divide(ops.convert_to_tensor(self._iterations), accumulated), "int32")
         scale = recording.now.scale if recording.now.scale is not None else self.loss_scale_factor or 1.0
-        head = [ops.mod(step + 1, _WRAP), learning_rate, scale, recording.now.micro_square if accumulated > 1 else 0.0]
+        head = [
+            ops.mod(step + 1, _WRAP),
+            learning_rate,
+            scale,
+            recording.now.micro_square if recording.parts > 1 else 0,
+        ]
         head = ops.stack([ops.cast(each, "float32") for each in head])
         row = [head, ops.reshape(self._in_place(measured), (-1,)), *self._probed()]
         rows = recording.ring.shape[0]

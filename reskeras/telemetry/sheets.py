@@ -67,17 +67,17 @@ class Sheets:
         self._last = int(steps[-1])
         updates = self._last - self._first
         skipped = 0 if begun is None else max(begun // self._micro_steps - updates, 0)
-        noise = self._noise_scale(weights[:, 0, self._layout.whole], head[:, 2])
+        noise = self._noise_scale(weights[:, 0, self._layout.whole], sum(each[:, 2] for each, _, _ in parts))
         rows = np.stack([head[:, 0], head[:, 1], np.full(len(steps), skipped), noise], axis=1)
         self._run.add(steps, rows[:, :, None].astype(np.float32))
 
     def _noise_scale(self, norms: np.ndarray, micro_squares: np.ndarray) -> np.ndarray:
-        """Return the gradient noise scale after each step, in micro-batches; NaN where there are none.
+        """Return the gradient noise scale after each step, in parts of a batch; NaN where it has no parts.
 
-        McCandlish et al. 2018 (1812.06162), equations A.2: from the squared norms of gradients of one and of k
-        micro-batches; each of the two estimates is a running mean, for their ratio at one step is worth little.
+        McCandlish et al. 2018 (1812.06162), equations A.2: from the squared norms of gradients of one part and of all
+        k of them; each of the two estimates is a running mean, for their ratio at one step is worth little.
         """
-        count = self._micro_steps
+        count = self._recordings[0].parts
         found = np.full(len(norms), np.nan)
         if count < 2:
             return found
