@@ -51,13 +51,14 @@ def test_a_run_whose_end_finds_no_room_does_not_pass_for_a_success(bench):
 
 
 FULL = [
-    pytest.param(30, 200, None, id="at the first event"),
-    pytest.param(150, 200, "starting", id="at the second event"),
-    pytest.param(400, 200, "training", id="at the table of weights"),
-    pytest.param(1400, 200, "training", id="at the first rows"),
-    pytest.param(100_000, 200, "epoch", id="at later rows"),
-    pytest.param(10_000, 10, "tested", id="at the network"),
-    pytest.param(25_000, 10, "tested", id="in the middle of the network"),
+    pytest.param(30, 200, (), id="at the first event"),
+    pytest.param(150, 200, ("starting",), id="at the second event"),
+    pytest.param(400, 200, ("training",), id="at the table of weights"),
+    # Rows are written by a thread of their own, and an epoch may be over before that is heard of.
+    pytest.param(1400, 200, ("training", "epoch"), id="at the first rows"),
+    pytest.param(100_000, 200, ("epoch",), id="at later rows"),
+    pytest.param(10_000, 10, ("tested",), id="at the network"),
+    pytest.param(25_000, 10, ("tested",), id="in the middle of the network"),
 ]  # fmt: skip
 """How many bytes a file may have, and what then happened last in a tiny run of so many steps."""
 
@@ -68,7 +69,7 @@ def test_a_full_disk_ends_the_run_with_a_sentence(file_size, steps, last, bench)
     assert worker.wait() == 1
     run = worker.run
     happened = [event["event"] for event in run.events() if event["event"] != "end"]
-    assert happened[-1:] == ([last] if last else [])
+    assert happened[-1] in last if last else not happened
     if events(run, "end"):
         assert re.match(r"File too large \(.*\)\. The run is kept as far as it got\.$", reason_of(run))
         assert str(run.folder) in reason_of(run)

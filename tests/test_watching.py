@@ -94,11 +94,9 @@ def expected(before, after, gradient):
     }
 
 
-NETWORKS = [("resnet", "add"), ("plain", "none"), ("highway", "gate"), ("densenet", "concat"), ("mlp-mixer", "add")]
-
-
-@pytest.mark.parametrize("stacked", [True, False])
-@pytest.mark.parametrize(("name", "skip"), [("resnet", "add"), ("plain", "none"), ("highway", "gate")])
+@pytest.mark.parametrize(
+    ("name", "skip", "stacked"), [("resnet", "add", True), ("highway", "gate", True), ("plain", "none", False)]
+)
 def test_probes_equal_the_backends_own_autodiff(name, skip, stacked, tmp_path):
     keras.utils.set_random_seed(4)
     with precision("float64"):

@@ -61,6 +61,7 @@ def test_mobilenet_is_watched_at_the_ends_of_its_skips(tmp_path):
     check_blocks(run)
 
 
+@pytest.mark.skipif(BACKEND == "jax", reason="a step without a compiler takes JAX long; MobileNetV2 is alike")
 def test_resnet50_is_watched_at_the_ends_of_its_skips(tmp_path):
     keras.utils.set_random_seed(0)
     model = keras.applications.ResNet50V2(
