@@ -108,6 +108,8 @@ assert any((new != old).any() for new, old in zip(model.get_weights(), before))
 """
 
 
+# What is deep is Python's walk over the graph, whatever computes.
+@pytest.mark.any_backend
 def test_a_chain_of_1202_layers_is_loaded_and_trained_further_without_this_package(tmp_path):
     keras.utils.set_random_seed(1)
     tensor = inputs = keras.Input((4,), name="samples")

@@ -26,7 +26,7 @@ def _attention():
 
 @pytest.mark.parametrize(
     ("make_branch", "shape", "depth"),
-    [(lambda: [layers.Dense(4, activation="tanh"), layers.Dense(4)], (4,), 20), (_attention, (5, 4), 6)],
+    [(lambda: [layers.Dense(4, activation="tanh"), layers.Dense(4)], (4,), 12), (_attention, (5, 4), 6)],
     ids=["dense", "attention"],
 )
 def test_signals_of_a_deep_chain_are_those_of_identity_mappings(make_branch, shape, depth):

@@ -3,11 +3,11 @@
 from reskeras.backend.convolutions import by_products
 from reskeras.backend.loops import map_rows, recomputed, scan, scan_in_segments, unrolls_convolutions
 from reskeras.backend.measuring import (
+    Kept,
     apart_in_replicas,
     norms,
     over_replicas,
     replicas,
-    values_kept,
     values_now,
     weight_statistics,
 )
@@ -29,6 +29,7 @@ from reskeras.backend.state import StateReader, as_numpy
 from reskeras.backend.tracing import can_record, recorded
 
 __all__ = [
+    "Kept",
     "StateReader",
     "apart_in_replicas",
     "as_numpy",
@@ -55,7 +56,6 @@ __all__ = [
     "scan",
     "scan_in_segments",
     "unrolls_convolutions",
-    "values_kept",
     "values_now",
     "version",
     "weight_statistics",

@@ -27,7 +27,7 @@ def weight_statistics(
     Args:
         gradients: of each weight.
         clipped: the same after clipping; None where nothing is clipped, which gives NaN.
-        before, after: each weight before the step and after it.
+        before, after: each weight before the step, whose place may be taken, and after it.
         stacked: for each, whether it is many in one, whose rows each have a column of their own.
         zeros: whether to count zeros; otherwise they are NaN.
     """
@@ -95,7 +95,8 @@ def _statistics_torch(gradients, clipped, before, after, stacked, zeros):
         norm = norms(gradients, stacked)
         missing = torch.full_like(norm, float("nan"))
         weight = norms(before, stacked)
-        added = torch._foreach_sub(list(after), list(before))
+        # In the place of what was before, which nobody needs any more.
+        torch._foreach_sub_(list(before), list(after))
         counted = [torch.zeros_like(norm)] * 2
         if torch.compiler.is_compiling() or (norm.device.type == "cpu" and not bool(torch.isfinite(norm).all())):
             counted = [_counts(each, gradients, stacked) for each in (torch.isnan, torch.isinf)]
@@ -106,7 +107,7 @@ def _statistics_torch(gradients, clipped, before, after, stacked, zeros):
             norm,
             missing if clipped is None else norms(clipped, stacked),
             weight,
-            norms(added, stacked),
+            norms(before, stacked),
             *counted,
             _counts(lambda each: each == 0, gradients, stacked) if zeros else missing,
         ]
@@ -136,19 +137,29 @@ def values_now(variables: Sequence[keras.Variable]) -> list[Any]:
     return [each.detach() for each in values] if name() == "torch" else values
 
 
-def values_kept(variables: Sequence[keras.Variable]) -> list[Any]:
-    """Return the values of variables as they are now, whatever is assigned later."""
-    values = values_now(variables)
-    if name() == "torch":
+class Kept:
+    """Keeps values of variables as they are before a step, whatever the step assigns."""
+
+    def __init__(self):
+        self._buffers: list[Any] = []
+
+    def values(self, variables: Sequence[keras.Variable]) -> list[Any]:
+        """Return the values of variables now; on PyTorch they are good until this is called again."""
+        values = values_now(variables)
+        if name() == "tensorflow":
+            import tensorflow as tf
+
+            return [tf.identity(each) for each in values]
+        if name() == "jax":
+            return values
         import torch
 
         # Optimizers there change weights in place.
-        return list(torch._foreach_add(values, 0))
-    if name() == "tensorflow":
-        import tensorflow as tf
-
-        return [tf.identity(each) for each in values]
-    return values
+        if [each.shape for each in self._buffers] == [each.shape for each in values]:
+            torch._foreach_copy_(self._buffers, values)
+        else:
+            self._buffers = list(torch._foreach_add(values, 0))
+        return list(self._buffers)
 
 
 def over_replicas(gradients: Sequence[Any]) -> Sequence[Any]:

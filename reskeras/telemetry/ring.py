@@ -75,7 +75,7 @@ class _Step:
         scale: the factor of the loss, None where it is constant.
         variables, present: the weights that got a gradient, and their places among all.
         gradients, clipped: of these, clipped is None where nothing is.
-        before: the values of these weights before the step.
+        before, kept: the values of these weights before the step, and what keeps them.
         micro_square: the mean of the squared norms of accumulated gradients.
         probed: the place of a probe -> what it saw.
     """
@@ -84,6 +84,7 @@ class _Step:
         self.scale = self.clipped = self.micro_square = None
         self.variables, self.present, self.gradients, self.before = [], [], [], []
         self.probed = {}
+        self.kept = backend.Kept()
 
 
 class _GradientRing:
@@ -155,7 +156,7 @@ class _GradientRing:
                 # Each replica's loss is its share of the whole batch's.
                 squares = keras.ops.sum(keras.ops.square(backend.norms(grads, [False] * len(grads))))
                 recording.now.micro_square = backend.over_replicas([squares])[0] * recording.parts
-            recording.now.before = backend.values_kept(recording.now.variables)
+            recording.now.before = recording.now.kept.values(recording.now.variables)
         return super()._clip_gradients(grads)
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):

@@ -30,7 +30,11 @@ def measure(kind: str, depth: int, remat, batch: int) -> dict:
     import numpy as np
 
     import reskeras
+    from reskeras import backend
 
+    if remat:
+        # As `reskeras train` does where it is asked to recompute.
+        backend.give_memory_back()
     model = reskeras.build(kind, depth=depth, input_shape=(32, 32, 3), classes=10, remat=remat)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss)
