@@ -207,6 +207,7 @@ model.fit(
 """
 
 
+@EITHER
 def test_a_script_is_followed_from_another_process(tmp_path):
     script = subprocess.Popen(
         [sys.executable, "-c", SCRIPT], cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True

@@ -55,7 +55,8 @@ def test_mobilenet_is_watched_at_the_ends_of_its_skips(tmp_path):
         x, y = images()
         # To compile it for one step takes TensorFlow longer than the step; JAX compiles each operation otherwise.
         run = watched_step(model, x, y, tmp_path / "run", run_eagerly=BACKEND != "jax")
-        check_weights(run, model, x, y)
+        if BACKEND != "jax":
+            check_weights(run, model, x, y)
     adds = [layer.name for layer in model.layers if isinstance(layer, keras.layers.Add)]
     assert list(run.series("backward_norm").names) == adds and len(adds) == 10
     assert np.isfinite(run.series("branch_ratio").median[0]).all()
