@@ -36,14 +36,14 @@ thousand blocks in Keras's own layers end in RecursionError):
     mlp-1000    TensorFlow                  216        223
     mlp-1000    PyTorch                     206        151
     resnet-20   JAX               614       598        594
-    resnet-20   TensorFlow        254       188        217
-    resnet-20   PyTorch           332       286        257       294  eager, 207 channels_last, 277 compiled
+    resnet-20   TensorFlow        254       198        204
+    resnet-20   PyTorch           332       268        288       294  eager, 241 channels_last, 277 compiled
     resnet-110  TensorFlow       1564      1204       1163
     resnet-110  PyTorch          2071      1341       1413      1534  eager, 1266 channels_last
 
 Depth 1,000 over depth 10, to the first step: JAX 1.05, TensorFlow 1.32. Stacked over Keras's own layers at 300 blocks:
 JAX 0.75, TensorFlow 0.98, PyTorch 0.16; over `lax.scan` 0.99. Telemetry on, over PyTorch's `channels_last`, ResNet-20
-and ResNet-110: TensorFlow 1.04 and 0.92 (71 and 82 % of the peak), PyTorch 1.24 and 1.12, JAX 2.86. What remains: at
+and ResNet-110: TensorFlow 0.85 and 0.92 (74 and 82 % of the peak), PyTorch 1.20 and 1.12, JAX 2.86. What remains: at
 300 blocks JAX's step is the arithmetic and the traffic of the weights, as by hand; JAX's convolutions on a CPU come to
 a quarter of the peak, unrolled or as patches times a matrix; Keras's convolution on PyTorch turns its input from
 channels last to channels first and back, which copies it.
