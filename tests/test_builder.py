@@ -20,9 +20,11 @@ import reskeras
 from reskeras.builder import build_plan
 from reskeras.installed import installed_backends
 from reskeras.layers import Residual
+from reskeras.layers.composite import NotPortable
 from reskeras.options import OptionError
 from reskeras.plan import Head, Plan
 from reskeras.steps import Activation, Dense
+from reskeras.transforms import portable as portable_module
 from reskeras.transforms.portable import portable
 
 
@@ -179,3 +181,22 @@ def test_package_offers_its_names():
     with pytest.raises(AttributeError):
         _ = reskeras.nothing
     assert Path(reskeras.__file__).name == "__init__.py"
+
+
+class Predicting:
+    """Stands for a model of which only the predictions count."""
+
+    def __init__(self, values):
+        self._values = np.asarray(values, "float32")
+
+    def predict(self, samples, verbose):
+        return self._values
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("size", [1.0, 1e6])
+def test_a_file_is_refused_where_its_predictions_are_others_than_rounding_explains(size):
+    wanted = np.array([[0.25, 0.75], [1.0, 0.0]]) * size
+    portable_module._compare(Predicting(wanted + 5e-4 * size), Predicting(wanted), None)
+    with pytest.raises(NotPortable, match="predictions differ from the model's by"):
+        portable_module._compare(Predicting(wanted + 2e-3 * size), Predicting(wanted), None)
