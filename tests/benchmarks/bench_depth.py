@@ -21,20 +21,44 @@ thousand blocks in Keras's own layers end in RecursionError):
     mlp-10      JAX              1.73      1.87       1.99      0.87  scan
     mlp-10      TensorFlow       2.96      1.28       0.97
     mlp-10      PyTorch          0.07      0.11       0.11
+    mlp-100     JAX              4.57      1.63       2.01      0.70  scan
+    mlp-100     TensorFlow      28.15      1.20       0.97
+    mlp-100     PyTorch          0.59      0.31       0.35      0.06  eager
     mlp-300     JAX             17.91      1.87       1.96      0.95  scan
     mlp-300     TensorFlow     110.93      1.58       0.99
     mlp-300     PyTorch          2.06      0.77       0.80
     mlp-1000    JAX              none      1.95       2.16      1.21  scan
     mlp-1000    TensorFlow       none      1.69       1.56
     mlp-1000    PyTorch          none      2.37       2.43
+    highway-50  JAX             11.84      2.39       2.82      0.98  scan
+    highway-50  TensorFlow      16.74      1.38       1.11
+    highway-50  PyTorch          0.49      0.25       0.30      0.03  eager
+    gpt-12      JAX             12.60      4.88       5.65      2.97  scan
+    gpt-12      TensorFlow      18.98      4.37       3.36
+    gpt-12      PyTorch          0.69      0.69       0.73      0.21  eager
+    densenet-40 JAX             58.05                65.38
+    densenet-40 TensorFlow       8.80                 6.70
+    densenet-40 PyTorch          3.04                 2.43
 
     milliseconds a step         keras   stacked  telemetry   by hand
+    mlp-100     JAX               5.7       4.1        5.3       4.3  scan
+    mlp-100     TensorFlow       14.6      13.3       14.0
+    mlp-100     PyTorch            79      16.6       19.4      15.1  eager
     mlp-300     JAX              22.8      17.0       16.8      17.2  scan
     mlp-300     TensorFlow       56.7      55.4       52.5
     mlp-300     PyTorch           289        46         49
     mlp-1000    JAX                          73         80        74  scan
     mlp-1000    TensorFlow                  216        223
     mlp-1000    PyTorch                     206        151
+    highway-50  JAX               4.3       2.0        2.6       2.1  scan
+    highway-50  TensorFlow        7.8       9.1        9.8
+    highway-50  PyTorch            68      10.7       12.1       8.0  eager
+    gpt-12      JAX               385       287        292       310  scan
+    gpt-12      TensorFlow        201       224        223
+    gpt-12      PyTorch           231       170        182       142  eager
+    densenet-40 JAX              2774                 2605
+    densenet-40 TensorFlow       1307                 1160
+    densenet-40 PyTorch          1930                 1515
     resnet-20   JAX               614       598        594
     resnet-20   TensorFlow        254       198        204
     resnet-20   PyTorch           332       268        288       294  eager, 241 channels_last, 277 compiled
