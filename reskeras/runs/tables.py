@@ -112,29 +112,36 @@ class TableWriter:
         Raises:
             OSError: where the disk takes less than everything.
         """
-        ready = []
-        for start in range(0, len(steps)):
-            self._steps.append(steps[start])
-            self._values.append(values[start])
-            if len(self._steps) == self.header.window(self._place + len(ready)):
+        ready, start, place = [], 0, self._place
+        while start < len(steps):
+            length = self.header.window(place)
+            if length == 1:
+                end = min(start + self.header.window_rows - place, len(steps))
+                ready.append(self._rows(steps[start:end], steps[start:end], values[start:end, None]))
+                start, place = end, place + end - start
+                continue
+            end = min(start + length - len(self._steps), len(steps))
+            self._steps.extend(steps[start:end])
+            self._values.extend(values[start:end])
+            start = end
+            if len(self._steps) == length:
                 ready.append(self._window())
-                self._steps, self._values = [], []
+                place, self._steps, self._values = place + 1, [], []
         if self._steps:
             ready.append(self._window())
-        if not ready:
-            return
-        content, offset = np.concatenate(ready).tobytes(), self._place * self._row.itemsize
+        content = b"".join(each.tobytes() for each in ready)
+        offset, self._place = self._place * self._row.itemsize, place
         while content:
             written = os.pwrite(self._descriptor, content, offset)
             content, offset = content[written:], offset + written
-        self._place += len(ready) - bool(self._steps)
 
     def _window(self) -> np.ndarray:
-        window = np.empty(1, self._row)
-        window["first"], window["last"] = self._steps[0], self._steps[-1]
-        window["values"][0] = extremes(np.stack(self._values)) if len(self._values) > 1 else self._values[0]
-        window["check"] = window["last"]
-        return window
+        return self._rows(self._steps[0], self._steps[-1], extremes(np.stack(self._values))[None])
+
+    def _rows(self, first, last, values: np.ndarray) -> np.ndarray:
+        rows = np.empty(len(values), self._row)
+        rows["first"], rows["last"], rows["values"], rows["check"] = first, last, values, last
+        return rows
 
     def flush(self) -> None:
         """Wait until everything written is on the disk."""

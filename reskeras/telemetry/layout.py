@@ -34,13 +34,13 @@ class WeightLayout:
     Attributes:
         header: of the table.
         order: (weights,) the place of each column's weight among the measured ones.
-        spans: for each group of several weights, its first column, the one after its last, and the group's column.
+        groups: for layers, for blocks and for all: where each begins, which have columns of their own, and these.
         sizes: how many numbers each column stands for.
     """
 
     header: Header
     order: np.ndarray
-    spans: tuple[tuple[int, int, int], ...]
+    groups: tuple[tuple[np.ndarray, np.ndarray, slice], ...]
     sizes: np.ndarray
 
     @property
@@ -59,10 +59,11 @@ class WeightLayout:
         wide = np.empty((*found.shape[:2], self.header.width))
         wide[:, :, : found.shape[2]] = found
         summed = np.array([each in _SUMMED for each in MEASURED])
-        for begin, end, column in self.spans:
-            part = found[:, :, begin:end]
-            wide[:, summed, column] = part[:, summed].sum(-1)
-            wide[:, ~summed, column] = np.sqrt(np.square(part[:, ~summed]).sum(-1))
+        for starts, groups, columns in self.groups:
+            if len(groups):
+                wide[:, summed, columns] = np.add.reduceat(found[:, summed], starts, axis=-1)[:, :, groups]
+                roots = np.sqrt(np.add.reduceat(np.square(found[:, ~summed]), starts, axis=-1))
+                wide[:, ~summed, columns] = roots[:, :, groups]
         each = dict(zip(MEASURED, wide.swapaxes(0, 1), strict=True))
         with np.errstate(divide="ignore", invalid="ignore"):
             weight = each["weight_norm"]
@@ -79,23 +80,24 @@ def weight_layout(variables: list[keras.Variable]) -> WeightLayout:
     order = forward_order(variables)
     weights = [measured[place] for place in order]
     groups, columns = {"weight": tuple(each.path for each in weights)}, {"weight": tuple(range(len(weights)))}
-    spans, width = [], len(weights)
+    spans: dict[tuple[int, int], int] = {}
+    parts, width = [], len(weights)
     for by in ("layer", "block", "run"):
         named = ["all" if by == "run" else getattr(each, by) for each in weights]
         starts = [i for i, name in enumerate(named) if not i or named[i - 1] != name]
-        places = []
-        for begin, end in zip(starts, [*starts[1:], len(named)], strict=True):
-            known = next((column for b, e, column in spans if (b, e) == (begin, end)), None)
-            if end - begin > 1 and known is None:
-                known, width = width, width + 1
-                spans.append((begin, end, known))
-            places.append(begin if known is None else known)
+        places, first, own = [], width, []
+        for number, (begin, end) in enumerate(zip(starts, [*starts[1:], len(named)], strict=True)):
+            if end - begin > 1 and (begin, end) not in spans:
+                spans[begin, end], width = width, width + 1
+                own.append(number)
+            places.append(spans.get((begin, end), begin))
+        parts.append((np.array(starts), np.array(own, int), slice(first, width)))
         groups[by], columns[by] = tuple(named[start] for start in starts), tuple(places)
     sizes = [math.prod(each.shape) for each in weights]
-    sizes += [sum(sizes[begin:end]) for begin, end, _ in spans]
+    sizes += [sum(sizes[begin:end]) for begin, end in spans]
     table = [{**asdict(each), "shape": list(each.shape)} for each in weights]
     made = header([each.name for each in OF_WEIGHTS], groups, columns, weights=table, sizes=sizes)
-    return WeightLayout(made, np.array(order, int), tuple(spans), np.array(sizes, float))
+    return WeightLayout(made, np.array(order, int), tuple(parts), np.array(sizes, float))
 
 
 def weight_of(path: str, shape: tuple[int, ...]) -> Weight:
