@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from reskeras import backend
-from reskeras.runs.statistics import OF_BLOCKS
+from reskeras.runs.statistics import OF_BLOCKS, reaches
 
 STATISTICS = tuple(each.name for each in OF_BLOCKS)
 SLOTS = (*STATISTICS, "skip_square")
@@ -47,7 +47,7 @@ class Probe:
     @property
     def sees(self) -> bool:
         """Whether anything is measured."""
-        return self.level in ("probes", "deep")
+        return reaches(self.level, "probes")
 
     @property
     def is_deep(self) -> bool:

@@ -148,10 +148,8 @@ class Run:
                 f"There is no statistic {statistic!r} (statistics: {', '.join(statistics.ALL)})."
                 + suggest(statistic, list(statistics.ALL))
             )
-        for name in TABLES:
-            table = self.table(name)
-            if table is None or statistic not in table.header.statistics:
-                continue
+        table = self.table(statistics.table_of(statistic))
+        if table is not None and statistic in table.header.statistics:
             groups = table.header.groups
             group = by or next(each for each in ("layer", "block", "run") if each in groups)
             if group in groups:

@@ -130,6 +130,12 @@ OF_RUN = (
 ALL = {each.name: each for each in (*OF_WEIGHTS, *OF_BLOCKS, *OF_RUN)}
 
 
-def measured_at(level: str, statistics: tuple[Statistic, ...]) -> tuple[str, ...]:
-    """Return the names of those that a level measures."""
-    return tuple(each.name for each in statistics if LEVELS.index(each.level) <= LEVELS.index(level))
+def reaches(level: str, least: str) -> bool:
+    """Return whether a level measures what another does."""
+    return LEVELS.index(level) >= LEVELS.index(least)
+
+
+def table_of(statistic: str) -> str:
+    """Return the name of the table that a statistic is in."""
+    tables = {"weights": OF_WEIGHTS, "blocks": OF_BLOCKS, "run": OF_RUN}
+    return next(name for name, those in tables.items() if ALL[statistic] in those)

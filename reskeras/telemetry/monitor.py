@@ -11,7 +11,7 @@ from reskeras import backend
 from reskeras.options import suggest
 from reskeras.runs.events import EventWriter
 from reskeras.runs.folder import Run
-from reskeras.runs.statistics import LEVELS
+from reskeras.runs.statistics import LEVELS, reaches
 from reskeras.telemetry import ring
 from reskeras.telemetry.drain import Drain
 from reskeras.telemetry.script_run import ScriptRun
@@ -214,7 +214,7 @@ def make_ready(model: keras.Model, level: str) -> None:
     """
     if isinstance(model, Watched):
         object.__setattr__(model, "level", level)
-    elif level in ("probes", "deep"):
+    elif reaches(level, "probes"):
         raise ValueError(
             f"level={level!r} measures the outputs of blocks, and {model.name} has no probes: train "
             "reskeras.watch(model), or take level='norms'."

@@ -26,6 +26,7 @@ class Place:
         keeps_shape: whether the output is shaped as the first input.
         skip: of a merge, which of its inputs came round the branch; None where the branch does not add to it.
         channels: the axis of the channels.
+        has_kernel: whether the operation trains a weight of two axes or more.
     """
 
     names: tuple[str, ...]
@@ -35,6 +36,7 @@ class Place:
     keeps_shape: bool
     skip: int | None = None
     channels: int = -1
+    has_kernel: bool = False
 
 
 def find_places(model: keras.Model, at: Sequence[str] | None = None) -> list[Place]:
@@ -59,7 +61,7 @@ def find_places(model: keras.Model, at: Sequence[str] | None = None) -> list[Pla
         chosen = [place for place, name in found if name in at]
     else:
         chosen = [place for place, _ in found if place.kind != "layer"] or [
-            place for place, name in found if _has_kernel(model, name)
+            place for place, _ in found if place.has_kernel
         ]
     if not chosen:
         raise ValueError(f"{model.name} has neither blocks nor layers with weights: there is nothing to be probed.")
@@ -101,7 +103,8 @@ def _place(operation, inputs, outputs, distances) -> Place | None:
     shape = tuple(outputs[0].shape[1:])
     kept = tuple(inputs[0].shape[1:]) == shape and "float" in inputs[0].dtype
     channels = 1 if getattr(operation, "data_format", None) == "channels_first" else -1
-    made = Place((operation.name,), "layer", (0, 0), shape, kept, channels=channels)
+    kernel = any(len(weight.shape) > 1 for weight in getattr(operation, "trainable_weights", ()))
+    made = Place((operation.name,), "layer", (0, 0), shape, kept, channels=channels, has_kernel=kernel)
     if isinstance(operation, Stack):
         names = operation.names
         each = len(names) // operation.depth
@@ -124,14 +127,6 @@ def _joins(operation) -> bool:
     return isinstance(operation, kinds) or (
         type(operation).__module__.startswith("keras.src.ops") and type(operation).__name__ in ("Add", "Concatenate")
     )
-
-
-def _has_kernel(model, name: str) -> bool:
-    *path, last = name.split("/")
-    for part in path:
-        model = model.get_layer(part)
-    layer = next((each for each in model.layers if each.name == last), None)
-    return layer is not None and any(len(weight.shape) > 1 for weight in layer.trainable_weights)
 
 
 def _told_apart(places: list[Place]) -> list[Place]:

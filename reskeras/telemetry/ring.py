@@ -12,7 +12,7 @@ import numpy as np
 from reskeras import backend
 from reskeras.layers.probes import seen_by_all
 from reskeras.layers.slices import rows_of, slices_of
-from reskeras.runs.statistics import LEVELS
+from reskeras.runs.statistics import reaches
 from reskeras.telemetry.layout import MEASURED
 
 MOST_ROWS, LEAST_ROWS, RING_BYTES = 1024, 64, 2**20
@@ -120,7 +120,7 @@ class _GradientRing:
     def _overwrite_variables_directly_with_gradients(self, grads, vars):
         recording = self._recording
         recording.now.probed = {}
-        if recording.probes and recording.level != "off":
+        if recording.probes and reaches(recording.level, "probes"):
             for gradient, variable in zip(grads, vars, strict=True):
                 place = recording.probe_place.get(self._var_key(variable))
                 if place is not None:
@@ -176,7 +176,7 @@ class _GradientRing:
             recording.now.before,
             backend.values_now(recording.now.variables),
             stacked,
-            zeros=LEVELS.index(recording.level) >= LEVELS.index("deep"),
+            zeros=reaches(recording.level, "deep"),
         )
         recording.now.gradients, recording.now.clipped, recording.now.before = [], None, []
         accumulated = self.gradient_accumulation_steps or 1
@@ -202,8 +202,8 @@ class _GradientRing:
         widths = [rows_of(recording.weights[place]) for place in recording.now.present]
         parts = ops.split(measured, np.cumsum(widths)[:-1].tolist(), axis=1)
         parts = dict(zip(recording.now.present, parts, strict=True))
-        nothing = np.full((len(MEASURED), 1), np.nan, "float32")
-        nothing[[0, 3, 4, 5]] = 0
+        zero = ("gradient_norm", "update_norm", "nan_count", "inf_count")
+        nothing = np.array([[0.0 if each in zero else np.nan] for each in MEASURED], "float32")
         found = [
             parts[place] if place in parts else ops.convert_to_tensor(np.repeat(nothing, rows_of(weight), axis=1))
             for place, weight in enumerate(recording.weights)
@@ -213,12 +213,10 @@ class _GradientRing:
     def _probed(self):
         """Yield the numbers of each probe's variable, one after another; NaN where the probes looked at nothing."""
         ops, recording = keras.ops, self._recording
-        looks = LEVELS.index(recording.level) >= LEVELS.index("probes")
         for place, variable in enumerate(recording.probes):
             size = int(np.prod(variable.shape))
             found = recording.now.probed.get(place)
-            seen = looks and found is not None
-            yield ops.reshape(found, (size,)) if seen else ops.full((size,), float("nan"), "float32")
+            yield ops.full((size,), float("nan"), "float32") if found is None else ops.reshape(found, (size,))
 
     @property
     def variables(self):

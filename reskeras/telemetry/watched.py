@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import contextmanager
 
 import keras
 import numpy as np
@@ -71,6 +70,7 @@ class Watched(keras.Model):
         super().__init__(name=model.name.replace(".", "_"))
         self.watched = model
         object.__setattr__(self, "places", places)
+        object.__setattr__(self, "_known", {place.call: place for place in places})
         object.__setattr__(self, "level", "off")
         self._probes = self.add_weight(
             shape=(sum(len(place.names) for place in places), len(SLOTS)),
@@ -98,7 +98,7 @@ class Watched(keras.Model):
         # Keras's split wants a place to split at.
         parts = keras.ops.split(probes, np.cumsum(sizes)[:-1].tolist()) if len(sizes) > 1 else [probes]
         values = {place.call: part for place, part in zip(self.places, parts, strict=True)}
-        known = {place.call: place for place in self.places}
+        known = self._known
         visits: Counter = Counter()
 
         def through(model, inputs):
@@ -120,19 +120,17 @@ class Watched(keras.Model):
 
         return through(self.watched, inputs)
 
-    @contextmanager
-    def _plain(self):
-        """Give the model itself, compiled as this one is, with the state of its optimizer."""
+    def _plain(self) -> keras.Model:
+        """Return the model itself, compiled as this one is, with the state of its optimizer."""
         graph = inner_model(self.watched)
         model = functional(graph._inputs_struct, graph._outputs_struct, name=self.watched.name)
         if self.compiled:
             model.compile(**{**self._compile_config.config, "optimizer": self.optimizer})
-        yield model
+        return model
 
     def save(self, filepath, overwrite=True, zipped=None, **kwargs):
         """Save the model that is watched, compiled as this one is, as a functional model."""
-        with self._plain() as model:
-            model.save(filepath, overwrite=overwrite, zipped=zipped, **kwargs)
+        self._plain().save(filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
     def save_weights(self, filepath, overwrite=True, **kwargs):
         """Save the weights of the model that is watched."""

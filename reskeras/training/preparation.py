@@ -12,6 +12,7 @@ import numpy as np
 from reskeras import backend, builder, catalogue, datasets
 from reskeras.plan import Plan
 from reskeras.runs.settings import RunSettings, TrainingOptions
+from reskeras.runs.statistics import reaches
 from reskeras.steps import Conv, Standardize
 from reskeras.telemetry import make_ready, watch
 from reskeras.training.batches import Batches
@@ -70,7 +71,7 @@ def prepare(settings: RunSettings, data: datasets.Dataset | None = None) -> Prep
     if training.remat != "no":
         backend.give_memory_back()
     network = builder.build_plan(plan, stacked=training.stacked, remat=REMAT[training.remat])
-    model = watch(network) if training.telemetry in ("probes", "deep") else network
+    model = watch(network) if reaches(training.telemetry, "probes") else network
     model.compile(
         make_optimizer(training),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
