@@ -31,32 +31,55 @@ def weight_statistics(
         stacked: for each, whether it is many in one, whose rows each have a column of their own.
         zeros: whether to count zeros; otherwise they are NaN.
     """
-    if name() == "torch":
-        return _statistics_torch(gradients, clipped, before, after, stacked, zeros)
     ops, whole = keras.ops, gradients
     if name() == "tensorflow":
         gradients = [_rows_summed(each) for each in gradients]
         clipped = clipped and [_rows_summed(each) for each in clipped]
-    norm = norms(gradients, stacked)
+    norm, weight = norms(gradients, stacked), norms(before, stacked)
     missing = ops.full_like(norm, float("nan"))
-    added = [b - a for a, b in zip(before, after, strict=True)]
-
-    def counts():
-        return ops.stack([_counts(each, gradients, stacked) for each in (ops.isnan, ops.isinf)])
-
-    # Nearly always there is none: then looking at each entry is left out.
-    finite = ops.all(ops.isfinite(norm))
-    found = ops.cond(finite, lambda: ops.stack([ops.zeros_like(norm)] * 2), counts)
     rows = [
         norm,
         missing if clipped is None else norms(clipped, stacked),
-        norms(before, stacked),
-        norms(added, stacked),
-        found[0],
-        found[1],
+        weight,
+        norms(_differences(before, after), stacked),
+        *_not_finite(norm, gradients, stacked),
         _counts(lambda each: each == 0, whole, stacked) if zeros else missing,
     ]
     return ops.stack(rows)
+
+
+def _differences(before, after):
+    """Return by how much each tensor differs, up to the sign."""
+    if name() != "torch":
+        return [b - a for a, b in zip(before, after, strict=True)]
+    import torch
+
+    # In the place of what was before, which nobody needs any more.
+    torch._foreach_sub_(list(before), list(after))
+    return before
+
+
+def _not_finite(norm, gradients, stacked):
+    """Return how many entries of each gradient are NaN, and how many are infinite."""
+    ops = keras.ops
+
+    def counts():
+        return [_counts(each, gradients, stacked) for each in (ops.isnan, ops.isinf)]
+
+    # Nearly always there is none: then looking at each entry is left out.
+    if name() != "torch":
+        found = ops.cond(
+            ops.all(ops.isfinite(norm)), lambda: ops.stack([ops.zeros_like(norm)] * 2), lambda: ops.stack(counts())
+        )
+        return found[0], found[1]
+    import torch
+
+    if torch.compiler.is_compiling():
+        return counts()
+    if norm.device.type != "cpu":
+        # Whoever asks a GPU whether there are any waits for it.
+        return [each(norm).float() for each in (torch.isnan, torch.isinf)]
+    return [torch.zeros_like(norm)] * 2 if bool(torch.isfinite(norm).all()) else counts()
 
 
 def _counts(condition, tensors, stacked):
@@ -86,32 +109,6 @@ def norms(tensors: Sequence[Any], stacked: Sequence[bool]) -> Any:
         axes = tuple(range(1, len(square.shape))) if rows else None
         squares.append(keras.ops.reshape(keras.ops.sum(square, axes), (-1,)))
     return keras.ops.sqrt(keras.ops.concatenate(squares))
-
-
-def _statistics_torch(gradients, clipped, before, after, stacked, zeros):
-    import torch
-
-    with torch.no_grad():
-        norm = norms(gradients, stacked)
-        missing = torch.full_like(norm, float("nan"))
-        weight = norms(before, stacked)
-        # In the place of what was before, which nobody needs any more.
-        torch._foreach_sub_(list(before), list(after))
-        counted = [torch.zeros_like(norm)] * 2
-        if torch.compiler.is_compiling() or (norm.device.type == "cpu" and not bool(torch.isfinite(norm).all())):
-            counted = [_counts(each, gradients, stacked) for each in (torch.isnan, torch.isinf)]
-        elif norm.device.type != "cpu":
-            # Whoever asks a GPU whether there are any waits for it.
-            counted = [each(norm).float() for each in (torch.isnan, torch.isinf)]
-        rows = [
-            norm,
-            missing if clipped is None else norms(clipped, stacked),
-            weight,
-            norms(before, stacked),
-            *counted,
-            _counts(lambda each: each == 0, gradients, stacked) if zeros else missing,
-        ]
-        return torch.stack(rows)
 
 
 def _norms_torch(tensors, stacked):
