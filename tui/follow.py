@@ -216,6 +216,7 @@ class RunReader:
         self._lock = threading.Lock()
         self._norms = {"layer": Norms(), "block": Norms()}
         self._names: dict[str, tuple[str, ...]] = {}
+        self._norms_seen: dict[str, tuple] = {}
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._log_seen, self._log_offset, self._log_torn = 0, -1, b""
         self._events: list[dict[str, Any]] = []
@@ -263,11 +264,15 @@ class RunReader:
             self._events, self._events_size = self.run.events(), size
 
     def _read_norms(self, by: str) -> None:
-        kept = self._norms[by]
+        kept, seen, known = self._norms[by], _version(self.run.folder / "weights.rows"), self._norms_seen.get(by)
+        if known == (seen, True):
+            return
         found = self.run.series("gradient_norm", by, start=kept.read)
         self._names[by] = found.names
         if len(found.last):
             kept.follow(found.last, found.largest.astype(float))
+        # Read once more where nothing has changed: two writes may bear the same time, and this be between them.
+        self._norms_seen[by] = seen, known is not None and known[0] == seen
 
     def _read_curve(self) -> np.ndarray:
         try:
@@ -337,6 +342,15 @@ def thinned(curve: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
 
 def _number(value: Any) -> float:
     return float(value) if isinstance(value, (int, float)) else float("nan")
+
+
+def _version(path) -> tuple[int, int] | None:
+    """Return what a write to a file changes: its size, and its time, for an open window is written in place."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_size, facts.st_mtime_ns
 
 
 def _size(path) -> int:

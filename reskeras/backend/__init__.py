@@ -1,6 +1,7 @@
 """The one package that asks which backend runs: its devices, training state, loops, kernels and random numbers."""
 
 from reskeras.backend.convolutions import by_products
+from reskeras.backend.gathering import Seat, Seen, can_gather, look_from, seats
 from reskeras.backend.loops import map_rows, recomputed, scan, scan_in_segments, unrolls_convolutions
 from reskeras.backend.measuring import (
     Kept,
@@ -30,11 +31,14 @@ from reskeras.backend.tracing import can_record, recorded
 
 __all__ = [
     "Kept",
+    "Seat",
+    "Seen",
     "StateReader",
     "apart_in_replicas",
     "as_numpy",
     "batch_norm",
     "by_products",
+    "can_gather",
     "can_record",
     "devices",
     "draw_each",
@@ -44,6 +48,7 @@ __all__ = [
     "keep_compiled",
     "leave_behind",
     "leave_out_tensorflow",
+    "look_from",
     "make_repeatable",
     "map_rows",
     "name",
@@ -55,6 +60,7 @@ __all__ = [
     "replicas",
     "scan",
     "scan_in_segments",
+    "seats",
     "unrolls_convolutions",
     "values_now",
     "version",

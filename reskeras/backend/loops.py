@@ -35,7 +35,8 @@ def scan(body, carry: Any, slices: list[Any], depth: int, constants: tuple = (),
         body: `(carry, slices, constants) -> (carry, outputs)`, without side effects; the carry keeps its shape and
             type, and `outputs` is a list of tensors.
         carry: the first carry, a tensor.
-        slices: tensors of `depth` rows each; the body gets a list of one row of each.
+        slices: tensors of `depth` rows each, or lists as long of what is no tensor; the body gets a list of one row of
+            each.
         depth: how many rows there are, 1 or more.
         constants: tensors that each run gets.
         unroll: whether the body is written out `depth` times, where a loop makes it slow.
@@ -57,7 +58,7 @@ def scan(body, carry: Any, slices: list[Any], depth: int, constants: tuple = (),
             return _loop_in_graph(body, carry, slices, depth, constants)
         rows = zip(*(tf.unstack(each, depth) for each in slices), strict=True)
     else:
-        rows = zip(*(each.unbind(0) for each in slices), strict=True)
+        rows = zip(*(each if isinstance(each, list) else each.unbind(0) for each in slices), strict=True)
     outputs = []
     for row in rows if slices else ((),) * depth:
         carry, found = body(carry, list(row), constants)
@@ -170,9 +171,14 @@ def scan_in_segments(body, carry: Any, slices: list[Any], depth: int, constants:
     whole = depth // length * length
 
     def segment(carry, rows, constants):
-        return scan(body, carry, rows, rows[0].shape[0], constants)
+        return scan(body, carry, rows, len(rows[0]), constants)
 
-    parts = [keras.ops.reshape(each[:whole], (depth // length, length, *each.shape[1:])) for each in slices]
+    def in_segments(each):
+        if isinstance(each, list):
+            return [each[start : start + length] for start in range(0, whole, length)]
+        return keras.ops.reshape(each[:whole], (depth // length, length, *each.shape[1:]))
+
+    parts = [in_segments(each) for each in slices]
     carry, outputs = scan(recomputed(segment), carry, parts, depth // length, constants)
     outputs = [keras.ops.reshape(each, (whole, *each.shape[2:])) for each in outputs]
     if whole < depth:

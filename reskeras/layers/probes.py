@@ -35,7 +35,7 @@ class Probe:
     """The probes of a layer: the one of a block, or those of a stack's slices.
 
     Attributes:
-        values: (slots,), or (depth, slots); its gradient is what was seen.
+        values: (slots,), or (depth, slots), from `probe_values`; its gradient is what was seen.
         level: `"probes"` or `"deep"`; at any lower one nothing is seen, and the gradient is 0.
         channels: the axis of the channels.
     """
@@ -55,6 +55,23 @@ class Probe:
         return self.level == "deep"
 
 
+def probe_values(variable: keras.Variable, level: str, counts: list[int]) -> list[Any]:
+    """Return the values of the probes of each probed layer, for one call of the model.
+
+    Args:
+        variable: (probes, slots).
+        level: that of the probes.
+        counts: how many probes each layer has.
+    """
+    values = keras.ops.convert_to_tensor(variable)
+    ends = np.cumsum(counts).tolist()
+    if level == "probes" and backend.can_gather():
+        seats = backend.seats(values, lambda seen: _put_together(seen, len(values)))
+        return [seats[end - count : end] for end, count in zip(ends, counts, strict=True)]
+    # Keras's split wants a place to split at.
+    return keras.ops.split(values, ends[:-1]) if len(counts) > 1 else [values]
+
+
 def probed(block: Callable[[Any], Any], x: Any, probe: Probe, keeps_shape: bool, skip: Any = None) -> Any:
     """Return `block(x)`, and let its statistics be the gradient of the probe's values.
 
@@ -67,6 +84,10 @@ def probed(block: Callable[[Any], Any], x: Any, probe: Probe, keeps_shape: bool,
     """
     if not probe.sees:
         return backend.leave_behind(block(x), None, probe.values, keras.ops.zeros_like(probe.values), _nothing)
+    if isinstance(probe.values, backend.Seat):
+        y = block(x)
+        given = backend.look_from(probe.values, y, x if keeps_shape and skip is None else skip, probe.channels)
+        return _with_mask_of(y, given)
     token = None
     if probe.is_deep and keeps_shape and skip is None:
         x, token = backend.enter(x, probe.values, _compare)
@@ -74,9 +95,12 @@ def probed(block: Callable[[Any], Any], x: Any, probe: Probe, keeps_shape: bool,
         y = block(x)
     skip = x if keeps_shape and skip is None else skip
     seen = _forward(skip, y, probe, token is not None, found)
-    mask = keras.src.backend.get_keras_mask(y)
     look = _look_deep if probe.is_deep else _look
-    given = backend.leave_behind(y, token, probe.values, seen, look)
+    return _with_mask_of(y, backend.leave_behind(y, token, probe.values, seen, look))
+
+
+def _with_mask_of(y, given):
+    mask = keras.src.backend.get_keras_mask(y)
     if mask is not None:
         keras.src.backend.set_keras_mask(given, mask)
     return given
@@ -125,6 +149,36 @@ def _forward(skip, y, probe: Probe, has_token: bool, found: dict) -> Any:
             means = [ops.mean(ops.cast(ops.stop_gradient(each), "float32")) for each in values]
             slots[statistic] = sum(means) / len(means)
     return ops.stack([ops.cast(slots[each], "float32") for each in SLOTS])
+
+
+def _put_together(seen: dict[int, backend.Seen], count: int) -> Any:
+    """Return the slots of all probes, (count, slots), from what each saw."""
+    ops = keras.ops
+    by_channels: dict[int, list[int]] = {}
+    for place, each in seen.items():
+        by_channels.setdefault(len(each.squares), []).append(place)
+    order = [place for places in by_channels.values() for place in places]
+    squares = [ops.stack([seen[place].squares for place in places]) for places in by_channels.values()]
+    parts = [seen[place] for place in order]
+    sizes = ops.convert_to_tensor([[each.entries, each.entries * len(each.squares)] for each in parts], "float32")
+
+    def squared(statistic, missing):
+        nothing = ops.convert_to_tensor(np.float32(missing))
+        norms = [getattr(each, statistic) for each in parts]
+        return ops.square(ops.stack([nothing if each is None else each for each in norms]))
+
+    nan = float("nan")
+    columns = {
+        "forward_rms": ops.concatenate([ops.mean(each, 1) for each in squares]) / sizes[:, 0],
+        "dead_share": ops.concatenate([ops.mean(ops.cast(each == 0, "float32"), 1) for each in squares]),
+        "branch_ratio": squared("branch", nan) / sizes[:, 1],
+        "skip_square": squared("skip", nan) / sizes[:, 1],
+        "backward_norm": squared("backward", 0.0),
+    }
+    nothing = ops.full((len(parts),), NOT_MEASURED, "float32")
+    rows = ops.stack([columns.get(each, nothing) for each in SLOTS], 1)
+    rows = ops.where(ops.isnan(rows), NOT_MEASURED, rows)
+    return ops.scatter_update(ops.full((count, len(SLOTS)), NOT_MEASURED), np.array(order)[:, None], rows)
 
 
 def _places(tensor, axes):

@@ -25,14 +25,37 @@ class Curve:
         self._known: list[bool] = []
         self._writer = RowWriter(path, CURVE)
         self._before: np.ndarray | None = None
-        self._epoch = 0
+        self._pending = None
+        self._epoch, self._epoch_open = 0, False
 
     def begin_epoch(self, epoch: int) -> None:
         """Begin an epoch, counted from 1: Keras has set its sums to 0."""
-        self._epoch, self._before = epoch, None
+        self._epoch, self._epoch_open = epoch, True
+        self._before = self._pending = None
 
-    def copy(self, step: int, seconds: float):
-        """Return what `write` takes: the sums as they are now, on the device and perhaps still being computed."""
+    def add(self, step: int, seconds: float) -> None:
+        """Add a point after so many steps and seconds; it is written with the next one, for the device may not have
+        computed it yet."""
+        self.write_pending()
+        self._pending = self._copy(step, seconds)
+
+    def write_pending(self) -> None:
+        """Write the point that was added last, waiting for the device."""
+        if self._pending is not None:
+            self._write(self._pending)
+            self._pending = None
+
+    def end_epoch(self, step: int, seconds: float) -> bool:
+        """Write the epoch's last point, before a validation sets the sums to 0; return False where that is done."""
+        if not self._epoch_open:
+            return False
+        self.add(step, seconds)
+        self.write_pending()
+        self._epoch_open = False
+        return True
+
+    def _copy(self, step: int, seconds: float):
+        """Return the sums as they are now, on the device and perhaps still being computed."""
         if self._reader is None:
             # Now, for Keras makes its metrics with the first step.
             found = [_running_mean(self._model, names) for names in (("loss",), ("accuracy", "acc"))]
@@ -41,7 +64,7 @@ class Curve:
             self._reader = backend.StateReader(self._model, sums)
         return step, seconds, self._reader.copy()
 
-    def write(self, copied) -> None:
+    def _write(self, copied) -> None:
         """Append a point, unless no sample has come since the one before."""
         step, seconds, sums = copied
         if not self._known[0]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
+from itertools import takewhile
 
 import keras
 import numpy as np
@@ -110,12 +111,10 @@ def weight_of(path: str, shape: tuple[int, ...]) -> Weight:
 def _addressed(weights: list[Weight]) -> list[Weight]:
     """Return weights with layers and blocks named without what all names begin with, such as a subclassed model's."""
     parts = [each.path.split("/") for each in weights]
-    common = 0
-    while len({each[common] if len(each) > common + 2 else None for each in parts} | {None}) == 2 and all(
-        len(each) > common + 2 for each in parts
-    ):
-        common += 1
-    shorter = ["/".join(each[common:]) for each in parts]
+    # The last two say which layer and which weight of it.
+    owners = zip(*(path[:-2] for path in parts), strict=False)
+    common = sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, owners))
+    shorter = ["/".join(path[common:]) for path in parts]
     return [replace(weight_of(short, each.shape), path=each.path) for short, each in zip(shorter, weights, strict=True)]
 
 

@@ -15,8 +15,8 @@ from reskeras.runs.statistics import LEVELS, reaches
 from reskeras.telemetry import ring
 from reskeras.telemetry.drain import Drain
 from reskeras.telemetry.script_run import ScriptRun
-from reskeras.telemetry.sheets import Sheets
 from reskeras.telemetry.watched import Watched
+from reskeras.telemetry.writing import StatisticsWriter
 
 PERIOD = 0.1
 """Seconds between two readings of the device, unless the ring fills up earlier."""
@@ -56,7 +56,7 @@ class GradientMonitor(keras.callbacks.Callback):
         self._folder = None if isinstance(run, Run) else Path(run)
         self._level = level
         self._script: ScriptRun | None = None
-        self._sheets: Sheets | None = None
+        self._writer: StatisticsWriter | None = None
         self._drain: Drain | None = None
         self._begun = 0
         self._seconds = 0.0
@@ -69,6 +69,8 @@ class GradientMonitor(keras.callbacks.Callback):
     @level.setter
     def level(self, level: str) -> None:
         _check_level(level)
+        if self._model is not None:
+            _check_probes(self._model, level)
         self._level = level
 
     def set_model(self, model):
@@ -91,14 +93,14 @@ class GradientMonitor(keras.callbacks.Callback):
             else:
                 self._script.go_on(self.params or {}, self._begun)
         self._rows = min(each.ring.shape[0] for each in self._recordings)
-        if self._sheets is None:
+        if self._writer is None:
             places = getattr(model, "places", [])
-            self._sheets = Sheets(self.run, self._recordings, updates, places)
+            self._writer = StatisticsWriter(self.run, self._recordings, updates, places)
         self._each = model.steps_per_execution
         # How many steps the last execution had is not known where there are several in one.
         self._counts_skipped = ring.is_scaling(optimizer) and self._each == 1
         self._reader = backend.StateReader(model, [each.ring for each in self._recordings])
-        self._drain = Drain(self._sheets.take)
+        self._drain = Drain(self._writer.take)
         self._pending = None
         self._in_force = self._level
         self._began = self._begun
@@ -154,7 +156,7 @@ class GradientMonitor(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         self._end_epoch()
         self._drain.finish()
-        self._sheets.flush()
+        self._writer.flush()
         cost = {"steps": self._begun - self._began, "callback_seconds": self._seconds}
         self._note("telemetry", level=self._level, reader_seconds=self._drain.seconds, **cost)
         self._drain = None
@@ -170,9 +172,9 @@ class GradientMonitor(keras.callbacks.Callback):
         if self._drain is not None:
             self._drain.abandon()
             self._drain = None
-        if self._sheets is not None:
-            self._sheets.close()
-            self._sheets = None
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
         if self._script is not None:
             self._script.close()
         ring.detach(self._model.optimizer)
@@ -187,10 +189,8 @@ class GradientMonitor(keras.callbacks.Callback):
 
     def _change_level(self) -> None:
         self._in_force = self._level
-        if isinstance(self._model, Watched):
-            object.__setattr__(self._model, "level", self._level)
-        ring.set_level(self._model.optimizer, self._level)
-        self._model.make_train_function(force=True)
+        make_ready(self._model, self._level)
+        self._model.make_train_function()
         self._note("telemetry", level=self._level)
 
     def _note(self, event: str, **facts) -> None:
@@ -203,7 +203,7 @@ class GradientMonitor(keras.callbacks.Callback):
 
 
 def make_ready(model: keras.Model, level: str) -> None:
-    """Let a compiled model's step measure, from the next time that it is compiled.
+    """Let a compiled model's step measure; what was compiled to measure otherwise is thrown away.
 
     Args:
         model: to be trained.
@@ -212,17 +212,22 @@ def make_ready(model: keras.Model, level: str) -> None:
     Raises:
         ValueError: for a level that looks at outputs of blocks, where the model has no probes.
     """
+    _check_probes(model, level)
     if isinstance(model, Watched):
         object.__setattr__(model, "level", level)
-    elif reaches(level, "probes"):
+    if not ring.is_attached(model.optimizer):
+        ring.attach(model.optimizer, level, 4 * model.steps_per_execution)
+    elif not ring.set_level(model.optimizer, level):
+        return
+    model.train_function = None
+
+
+def _check_probes(model: keras.Model, level: str) -> None:
+    if reaches(level, "probes") and not isinstance(model, Watched):
         raise ValueError(
             f"level={level!r} measures the outputs of blocks, and {model.name} has no probes: train "
             "reskeras.watch(model), or take level='norms'."
         )
-    if not ring.is_attached(model.optimizer):
-        ring.attach(model.optimizer, level, 4 * model.steps_per_execution)
-        # What was compiled without the ring is of no use.
-        model.train_function = None
 
 
 def _check_level(level: str) -> None:

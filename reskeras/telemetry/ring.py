@@ -296,10 +296,13 @@ def attach(optimizer: keras.optimizers.Optimizer, level: str = "norms", least_ro
                 each._make_ring(each._trainable_variables)
 
 
-def set_level(optimizer: keras.optimizers.Optimizer, level: str) -> None:
-    """Choose what is measured, from the next time that the training step is traced."""
-    for each in leaves(optimizer):
-        each._recording.level = level
+def set_level(optimizer: keras.optimizers.Optimizer, level: str) -> bool:
+    """Choose what is measured, from the next time that the training step is traced; return whether that is new."""
+    found = [each._recording for each in leaves(optimizer)]
+    known = {each.level for each in found}
+    for each in found:
+        each.level = level
+    return known != {level}
 
 
 def detach(optimizer: keras.optimizers.Optimizer) -> None:

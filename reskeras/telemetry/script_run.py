@@ -54,7 +54,6 @@ class ScriptRun:
             self._events.write("built", **built)
         self._curve = Curve(self._model, self.run.curve_path)
         self._read_at = time.perf_counter()
-        self._pending, self._epoch_open = None, False
         self._facts, self._done = facts, done
         self._begins = True
         self._note_training(first=1)
@@ -73,25 +72,17 @@ class ScriptRun:
             self._note_training(first=epoch)
         self._begins = False
         self._curve.begin_epoch(epoch)
-        self._pending, self._epoch_open = None, True
 
     def begin_step(self, done: int) -> None:
         """Note that a step begins after so many of them."""
         now = time.perf_counter()
-        if now - self._read_at < PERIOD:
-            return
-        self._read_at = now
-        if self._pending is not None:
-            self._curve.write(self._pending)
-        self._pending = self._curve.copy(done, now - self._started)
+        if now - self._read_at >= PERIOD:
+            self._read_at = now
+            self._curve.add(done, now - self._started)
 
     def end_epoch(self, done: int) -> None:
         """Write the epoch's last point, before a validation sets the running means to 0."""
-        if self._epoch_open:
-            for each in (self._pending, self._curve.copy(done, time.perf_counter() - self._started)):
-                if each is not None:
-                    self._curve.write(each)
-        self._pending, self._epoch_open = None, False
+        self._curve.end_epoch(done, time.perf_counter() - self._started)
 
     def note_epoch(self, epoch: int, done: int, logs: dict) -> None:
         """Write the results of an epoch, counted from 1, by the names that runs have for them."""

@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 import keras
-import numpy as np
 from keras.src.models.functional import operation_fn
 
 from reskeras.layers.deep import functional
-from reskeras.layers.probes import SLOTS, Probe, probed
+from reskeras.layers.probes import SLOTS, Probe, probe_values, probed
 from reskeras.telemetry.places import Place, find_places, inner_model
 
 
@@ -93,10 +92,7 @@ class Watched(keras.Model):
     def call(self, inputs, training=None, mask=None):
         if not training:
             return self.watched(inputs, training=training, mask=mask)
-        sizes = [len(place.names) for place in self.places]
-        probes = keras.ops.convert_to_tensor(self._probes)
-        # Keras's split wants a place to split at.
-        parts = keras.ops.split(probes, np.cumsum(sizes)[:-1].tolist()) if len(sizes) > 1 else [probes]
+        parts = probe_values(self._probes, self.level, [len(place.names) for place in self.places])
         values = {place.call: part for place, part in zip(self.places, parts, strict=True)}
         known = self._known
         visits: Counter = Counter()

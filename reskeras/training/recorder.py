@@ -33,8 +33,6 @@ class Recorder(keras.callbacks.Callback):
         self._run, self._events, self._batch_size, self._steps = run, events, batch_size, steps
         self._curve: Curve | None = None
         self._begun = 0
-        self._epoch_open = False
-        self._pending = None
         self._read_at_step = 0
         self._read_at_time = 0.0
         self.stop_requested = False
@@ -47,7 +45,6 @@ class Recorder(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self._curve.begin_epoch(epoch + 1)
-        self._epoch_open = True
         self._pace.go_on(self._begun)
 
     def on_train_batch_begin(self, batch, logs=None):
@@ -55,12 +52,10 @@ class Recorder(keras.callbacks.Callback):
         if batch and now - self._read_at_time >= PERIOD:
             slow = now - self._read_at_time >= PERIOD * (self._begun - self._read_at_step)
             self._read_at_step, self._read_at_time = self._begun, now
-            self._write(self._pending)
-            self._pending = self._curve.copy(self._begun, now - self._started)
+            self._curve.add(self._begun, now - self._started)
             if slow:
                 # As the first step always counts: its loss is the first that anyone sees of the run.
-                self._write(self._pending)
-                self._pending = None
+                self._curve.write_pending()
             self._take_commands()
             self._pace.reach(self._begun)
         self._begun += 1
@@ -100,17 +95,9 @@ class Recorder(keras.callbacks.Callback):
             self._curve = None
 
     def _finish_epoch(self):
-        if self._epoch_open:
-            self._epoch_open = False
-            self._write(self._pending)
-            self._pending = None
-            self._write(self._curve.copy(self._begun, time.perf_counter() - self._started))
+        if self._curve.end_epoch(self._begun, time.perf_counter() - self._started):
             # After the numbers were read, for which the device must have ended the step.
             self._pace.reach(self._begun)
-
-    def _write(self, pending) -> None:
-        if pending is not None:
-            self._curve.write(pending)
 
     def _take_commands(self) -> None:
         for identifier, command in control.waiting(self._run.commands_path):

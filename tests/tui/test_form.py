@@ -156,9 +156,9 @@ def test_what_was_typed_is_kept_for_each_architecture(bench):
 
 def test_the_help_of_the_focused_field_is_shown(bench):
     async def story(app, pilot):
+        help_text = app.screen.query_one("#field-help")
         for option in describe(TrainingOptions):
             app.screen.query_one(f"#training-{option.name}").focus()
-            help_text = app.screen.query_one("#field-help")
             await until(pilot, lambda option=option: option.help in str(help_text.content), option.name)
 
     bench(story)

@@ -17,7 +17,7 @@ from reskeras.telemetry.layout import weight_layout
 from reskeras.telemetry.places import Place
 
 
-class Sheets:
+class StatisticsWriter:
     """Writes the tables of a training.
 
     Args:
