@@ -1,28 +1,51 @@
-"""The command line: `reskeras train`, `watch`, `runs`, `verdict`, `export`, `list`, `describe` and `doctor`."""
+"""The command line: `reskeras` with its commands, each in a file of `reskeras.commands`."""
 
 from __future__ import annotations
 
+import importlib
 import sys
 
 import click
 
-from reskeras import datasets
 from reskeras.commands.common import CONTEXT, fail
-from reskeras.commands.describe import describe_group
-from reskeras.commands.doctor import doctor
-from reskeras.commands.export import export
-from reskeras.commands.networks import list_networks
-from reskeras.commands.runs import runs
-from reskeras.commands.train import train_group
-from reskeras.commands.verdict import verdict
-from reskeras.commands.watch import watch
 from reskeras.installed import BackendMissing, ExtraMissing
-from reskeras.options import OptionError
-from reskeras.runs import RunError
 from reskeras.runs.liveness import AlreadyRunning
 
-MENDABLE = (OptionError, RunError, BackendMissing, ExtraMissing, AlreadyRunning, datasets.DataError, ValueError)
-"""Errors that a user can mend: exit code 2. Any other failure is 1."""
+COMMANDS = {
+    "train": "train:train_group",
+    "watch": "watch:watch",
+    "runs": "runs:runs",
+    "verdict": "verdict:verdict",
+    "export": "export:export",
+    "rename": "keeping:rename",
+    "tag": "keeping:tag",
+    "untag": "keeping:untag",
+    "note": "keeping:note",
+    "delete": "keeping:delete",
+    "restore": "keeping:restore",
+    "empty-trash": "keeping:empty_trash",
+    "list": "networks:list_networks",
+    "describe": "describe:describe_group",
+    "doctor": "doctor:doctor",
+}
+"""Each command, in the order of the help, with its module in `reskeras.commands` and its name there."""
+
+MENDABLE = (BackendMissing, ExtraMissing, AlreadyRunning, ValueError)
+"""Errors that a user can mend, `ValueError` with all that are derived from it, such as of options, runs and data: exit
+code 2. Any other failure is 1."""
+
+
+class Commands(click.Group):
+    """Imports a command when it is asked for: a list of runs need not wait for what networks need."""
+
+    def list_commands(self, ctx):
+        return list(COMMANDS)
+
+    def get_command(self, ctx, name):
+        if name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[name].split(":")
+        return getattr(importlib.import_module(f"reskeras.commands.{module}"), attribute)
 
 
 def main() -> None:
@@ -48,7 +71,7 @@ def main() -> None:
         fail(f"{error.strerror or error}{place}.", 1)
 
 
-@click.group(context_settings=CONTEXT)
+@click.group(cls=Commands, context_settings=CONTEXT)
 @click.version_option(package_name="reskeras")
 def cli():
     """Train deep networks with and without skips, and measure the gradient of every layer at every step.
@@ -59,15 +82,11 @@ def cli():
       reskeras train resnet --depth 56 --skip none --backend jax
       reskeras list
       reskeras describe highway --depth 50
-      reskeras runs
+      reskeras runs --state finished --sort loss
       reskeras verdict resnet-20-add-digits-1
       reskeras watch runs/my-run
       reskeras doctor
     """
-
-
-for command in (train_group, watch, runs, verdict, export, list_networks, describe_group, doctor):
-    cli.add_command(command)
 
 
 if __name__ == "__main__":

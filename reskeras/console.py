@@ -1,37 +1,18 @@
-"""What the command line shows: a run's progress while it trains, and tables of runs."""
+"""What the command line shows of a run while it trains."""
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
+from reskeras.run_table import number, percent
 from reskeras.runs import control
 from reskeras.runs.folder import Run
-
-SYMBOLS = {
-    "starting": "…",
-    "running": "▶",
-    "stopping": "◼",
-    "finished": "✔",
-    "stopped": "◼",
-    "failed": "✘",
-    "crashed": "☠",
-    "unreadable": "?",
-}
-"""A sign for each state, so that no state is told by colour alone."""
-
-COLUMNS = ("run", "state", "backend", "parameters", "step", "loss", "validation", "test")
-"""What the table of runs shows."""
 
 
 class Follower:
@@ -125,71 +106,16 @@ def _line(event: dict[str, Any]) -> str | None:
     if kind == "training":
         return f"{event['steps']:,} steps on {event['backend']} ({event['device_name']})"
     if kind == "epoch":
-        line = f"epoch {event['epoch']}  step {event['step']:,}  loss {_number(event.get('loss'))}"
-        line += f"  accuracy {_percent(event.get('accuracy'))}"
+        line = f"epoch {event['epoch']}  step {event['step']:,}  loss {number(event.get('loss'))}"
+        line += f"  accuracy {percent(event.get('accuracy'))}"
         if "validation_accuracy" in event:
-            line += f"  validation {_percent(event['validation_accuracy'])}"
+            line += f"  validation {percent(event['validation_accuracy'])}"
         return line
     if kind == "tested":
-        return f"test accuracy {_percent(event['test_accuracy'])}  test loss {_number(event['test_loss'])}"
+        return f"test accuracy {percent(event['test_accuracy'])}  test loss {number(event['test_loss'])}"
     return None
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2%}"
-
-
-def print_runs(summaries: list[dict[str, Any]], console: Console) -> None:
-    """Print a table with a line for each run: on a terminal too narrow for all columns fewer, elsewhere all."""
-    unlimited = console.options.update(max_width=10_000)
-    for columns in (COLUMNS, [name for name in COLUMNS if name not in ("backend", "parameters")]):
-        table = _runs_table(summaries, columns)
-        width = Measurement.get(console, unlimited, table).maximum
-        if not console.is_terminal or width <= console.width:
-            break
-    if not console.is_terminal:
-        console.width = width
-    console.print(table)
-
-
-def _runs_table(summaries: list[dict[str, Any]], columns: Iterable[str]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in columns:
-        table.add_column(name, justify="left" if name in ("run", "state", "backend") else "right", no_wrap=True)
-    for each in summaries:
-        parameters = each.get("parameters")
-        cells = {
-            "run": escape(each["run"]),
-            "state": f"{SYMBOLS.get(each['state'], '')} {each['state']}",
-            "backend": str(each.get("backend") or "-"),
-            "parameters": f"{parameters:,}" if parameters else "-",
-            "step": _steps(each.get("step"), each.get("steps")),
-            "loss": _number(each.get("loss")),
-            "validation": _percent(each.get("validation_accuracy")),
-            "test": _percent(each.get("test_accuracy")),
-        }
-        table.add_row(*(cells[name] for name in columns))
-    return table
-
-
-def _steps(done: int | None, total: int | None) -> str:
-    """Return how far a run is; nobody knows how many steps a generator has."""
-    return f"{done:,}/{total:,}" if total else f"{done:,}" if done else "-"
 
 
 def size(count: float | None) -> str:
     """Return a number of bytes as people read it."""
     return "unknown memory" if count is None else f"{count / 2**30:.0f} GiB"
-
-
-def wrapped(text: str) -> str:
-    """Return a paragraph broken to the width of the terminal."""
-    import textwrap
-
-    width = os.get_terminal_size(2).columns if os.isatty(2) else 100
-    width = min(width or 100, 100)  # A terminal that was never given a size says 0.
-    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)

@@ -1,12 +1,16 @@
-"""Files that are there as a whole or not at all."""
+"""Files that are there as a whole or not at all, and files of others, which may be anything."""
 
 from __future__ import annotations
 
+import errno
+import json
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -29,3 +33,56 @@ def draft_of(path: Path) -> Iterator[Path]:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def open_plain(path: str | os.PathLike) -> int:
+    """Open a file to read and return its descriptor, without waiting, whatever is there.
+
+    Raises:
+        OSError: where there is none, or it is a link, a folder, a pipe or a device: a link may lead anywhere, and who
+            opens a pipe waits for ever.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "it is a link, and links are not followed", os.fspath(path)) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is a folder, a pipe or a device", os.fspath(path))
+    return descriptor
+
+
+def read_plain(path: str | os.PathLike, most: int) -> bytes:
+    """Return the content of a file of at most so many bytes.
+
+    Raises:
+        OSError: as `open_plain` does, and where it is larger.
+    """
+    descriptor = open_plain(path)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size > most:
+            raise OSError(errno.EFBIG, f"it has {size:,} bytes, more than the {most:,} allowed", os.fspath(path))
+        parts = []
+        # A file that grows meanwhile is read as far as it had come.
+        while size > 0 and (part := os.read(descriptor, size)):
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
+def read_json(path: str | os.PathLike, most: int) -> Any:
+    """Return what a JSON file of at most so many bytes holds.
+
+    Raises:
+        OSError: as `read_plain` does.
+        ValueError: where it is not JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(read_plain(path, most))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None

@@ -1,6 +1,5 @@
 """The command line as a user has it: real processes from the command to the finished folder."""
 
-import io
 import json
 import os
 import pty
@@ -11,7 +10,7 @@ import sys
 
 import numpy as np
 import pytest
-from rich.console import Console
+from rich.cells import cell_len
 from workbench import (
     DEADLINE,
     ENDLESS,
@@ -25,7 +24,7 @@ from workbench import (
     wait_for,
 )
 
-from reskeras.console import print_runs
+from reskeras.run_table import runs_lines
 from reskeras.runs import Run
 
 pytest_plugins = ["workbench"]
@@ -115,12 +114,12 @@ def test_a_run_is_one_line_of_the_table_whatever_the_width(finished):
         "parameters": 852730,
     }
     summary |= {"step": 200, "steps": 200, "validation_accuracy": 0.9306}
-    for terminal, width, shown in ((True, 80, False), (True, 120, True), (False, 20, True)):
-        console = Console(width=width, force_terminal=terminal, color_system=None, record=True, file=io.StringIO())
-        print_runs([summary], console)
-        heading, line = console.export_text().splitlines()
+    for width, shown in ((80, False), (120, True), (None, True)):
+        heading, line = runs_lines([summary], width)
         assert "resnet-56-none-digits-1" in line and "93.06%" in line
         assert ("tensorflow" in line) == ("parameters" in heading) == shown
+        assert width is None or cell_len(line) <= width
+    assert "resnet-56-n…  " in runs_lines([summary], 20)[1]
 
 
 @pytest.mark.any_backend

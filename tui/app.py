@@ -19,11 +19,11 @@ from textual.binding import Binding
 from textual.worker import Worker, get_current_worker
 
 from reskeras.request import Request
-from reskeras.runs import RUNS_FOLDER, Run, RunError, RunSettings, control, create, find, launch, list_runs
+from reskeras.runs import RUNS_FOLDER, Run, RunError, RunSettings, control, create, find, launch, listing
 
+from . import run_list
 from .follow import RunReader
 from .messages import LiveRunFound, RunRead, RunsListed, RunStarted, StartFailed
-from .run_list import RunList
 from .screens.design import DesignScreen
 from .screens.help import HelpScreen
 from .screens.live import LiveScreen
@@ -117,7 +117,7 @@ class ReskerasApp(App[None]):
         """Go to the run that was watched last, else to the newest."""
         if isinstance(self.screen, LiveScreen):
             return
-        run = self._reader.run if self._reader else next(iter(list_runs(self.runs)), None)
+        run = self._reader.run if self._reader else next(map(Run, listing.folders(self.runs)), None)
         if run is None:
             self.notify("There is no run yet: start one.", timeout=4)
         else:
@@ -232,9 +232,9 @@ class ReskerasApp(App[None]):
     @work(thread=True, group="find", exit_on_error=False)
     def find_live_run(self) -> None:
         """Look for a run that is being trained; the newest is opened."""
-        live = next((run for run in list_runs(self.runs) if run.is_live()), None)
+        live = next(listing.live_folders(listing.folders(self.runs)), None)
         if live is not None:
-            self.post_message(LiveRunFound(live))
+            self.post_message(LiveRunFound(Run(Path(live))))
 
     def on_live_run_found(self, message: LiveRunFound) -> None:
         if len(self.screen_stack) == 1:
@@ -243,14 +243,14 @@ class ReskerasApp(App[None]):
     @work(thread=True, group="list", exclusive=True, exit_on_error=False)
     def list_runs(self) -> None:
         """Read all runs again and again while their list is shown."""
-        worker, listed = get_current_worker(), RunList(self.runs)
+        worker = get_current_worker()
         while not (worker.is_cancelled or self._leaving.is_set()):
-            screen = self.screen
+            screen, began = self.screen, time.monotonic()
             if isinstance(screen, RunsScreen):
-                screen.post_message(RunsListed(listed.read()))
+                screen.post_message(RunsListed(*run_list.read(self.runs)))
             elif not any(isinstance(one, RunsScreen) for one in self.screen_stack):
                 return
-            self._leaving.wait(LIST_SECONDS)
+            self._leaving.wait(max(LIST_SECONDS, (time.monotonic() - began) / BUSIEST))
 
 
 EPILOG = """

@@ -72,12 +72,13 @@ class RunsListed(Message):
     """The folder of runs was read anew.
 
     Args:
-        rows: one record a run, as `Run.summary` gives it, live runs first.
+        rows: one record a run, as `Run.summary` gives it, live runs first; the newest of many.
+        total: how many runs there are.
     """
 
-    def __init__(self, rows: list[dict[str, Any]]) -> None:
+    def __init__(self, rows: list[dict[str, Any]], total: int) -> None:
         super().__init__()
-        self.rows = rows
+        self.rows, self.total = rows, total
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, RunsListed)

@@ -1,44 +1,30 @@
-"""All runs of a folder as records for a table, each ended run read only once."""
+"""The runs of a folder as records for a table: the newest few hundred, and all that are live."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from reskeras.runs import Run, RunError, list_runs
+from reskeras.runs import listing
 
 from .words import LIVE_STATES
 
+MOST = 300
+"""Runs in the table; repainting more would take longer than anybody wants to wait for a key."""
 
-class RunList:
-    """Reads the runs below a folder again and again.
 
-    Args:
-        folder: the folder of runs.
-    """
+class Listed(NamedTuple):
+    """What a folder of runs holds: the records to show, live runs first, each group newest first, and how many runs
+    there are in all."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._ended: dict[Path, dict[str, Any]] = {}
+    rows: list[dict[str, Any]]
+    total: int
 
-    def read(self) -> list[dict[str, Any]]:
-        """Return a record for each run, live ones first, each group newest first."""
-        records = [self._record(run) for run in list_runs(self._folder)]
-        return sorted(records, key=lambda record: record["state"] not in LIVE_STATES)
 
-    def _record(self, run: Run) -> dict[str, Any]:
-        # What ended may be resumed or replaced, so only the lock says that the record still holds.
-        if run.folder in self._ended and not run.is_live():
-            return self._ended[run.folder]
-        record = self._read_record(run)
-        self._ended.pop(run.folder, None)
-        if record["state"] not in LIVE_STATES:
-            self._ended[run.folder] = record
-        return record
-
-    @staticmethod
-    def _read_record(run: Run) -> dict[str, Any]:
-        try:
-            return run.summary()
-        except (RunError, OSError, ValueError):
-            return {"run": run.name, "state": "unreadable", "step": 0}
+def read(folder: Path) -> Listed:
+    """Return the runs below a folder."""
+    folders = listing.folders(folder)
+    live = list(listing.live_folders(folders))
+    chosen = list(dict.fromkeys([*live, *folders[:MOST]]))[: max(MOST, len(live))]
+    rows = [listing.record(each) for each in chosen]
+    return Listed(sorted(rows, key=lambda row: row["state"] not in LIVE_STATES), len(folders))

@@ -1,28 +1,36 @@
-"""What commands share: declared options as flags, groups of networks by name, JSON that every reader takes, errors."""
+"""What commands share: errors, the folder of runs, JSON that every reader takes, a bar for what takes long."""
 
 from __future__ import annotations
 
 import math
+import os
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+import textwrap
+import time
 from pathlib import Path
 
 import click
 
-from reskeras import catalogue
-from reskeras.architectures import Architecture, Preset
-from reskeras.console import wrapped
-from reskeras.options import Option, describe
+from reskeras.printable import printable
 from reskeras.runs import RUNS_FOLDER
+
+PATIENCE = 2.0
+"""Seconds after which a person wants to see how far it is."""
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
 def fail(message: str, code: int) -> None:
     """Say in one paragraph what is wrong, and exit."""
-    click.echo(wrapped(f"Error: {message}"), err=True)
+    click.echo(_wrapped(printable(f"Error: {message}")), err=True)
     sys.exit(code)
+
+
+def _wrapped(text: str) -> str:
+    """Return a paragraph broken to the width of the terminal."""
+    width = os.get_terminal_size(2).columns if os.isatty(2) else 100
+    width = min(width or 100, 100)  # A terminal that was never given a size says 0.
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def runs_option(command):
@@ -37,59 +45,6 @@ def runs_option(command):
     )(command)
 
 
-class NetworkGroup(click.Group):
-    """A command for each family and preset of the catalogue, with options rendered from their declarations.
-
-    Args:
-        make: `(name, family, preset or None) -> command`.
-        listed: the families that the help lists; all names of the catalogue are understood.
-    """
-
-    def __init__(
-        self,
-        *args,
-        make: Callable[[str, Architecture, Preset | None], click.Command],
-        listed: Iterable[str],
-        **kwargs,
-    ):
-        super().__init__(*args, **kwargs)
-        self._make = make
-        self._listed = list(listed)
-
-    def list_commands(self, ctx):
-        return self._listed
-
-    def get_command(self, ctx, name):
-        # A name that looks like a flag is none of ours: click tells what is wrong with it.
-        return None if name.startswith("-") else self._make(name, *catalogue.find(name))
-
-
-def network_options(family: Architecture, preset: Preset | None) -> list[Option]:
-    """Return the options of a family; a preset's values are their defaults."""
-    values = preset.options if preset else {}
-    return [replace(option, default=values.get(option.name, option.default)) for option in describe(family.options)]
-
-
-def network_summary(family: Architecture, preset: Preset | None) -> str:
-    """Return what a network is, in a sentence or two."""
-    size = f"{preset.parameters:,} parameters in the paper's setting: the options below make it. " if preset else ""
-    return f"{size}{family.summary} ({family.paper})"
-
-
-def option_parameter(option: Option) -> click.Option:
-    """Return a declared option as a command-line option; values are checked with all others, not one by one here."""
-    default = "" if option.default is None else f", default {option.default}"
-    if option.kind == "flag":
-        return click.Option(
-            [f"{option.flag}/--no-{option.name.replace('_', '-')}", option.name], default=None, help=option.help
-        )
-    if option.kind == "choice":
-        metavar = "|".join(option.choices)
-        return click.Option([option.flag, option.name], metavar=metavar, help=f"{option.help} [{default.lstrip(', ')}]")
-    metavar = {"integer": "N", "number": "X", "text": "TEXT"}[option.kind]
-    return click.Option([option.flag, option.name], metavar=metavar, help=f"{option.help} [{option.allowed}{default}]")
-
-
 def given(values: dict) -> dict:
     """Return the options that the user gave."""
     return {name: value for name, value in values.items() if value is not None}
@@ -100,3 +55,31 @@ def finite(summary: dict) -> dict:
     return {
         name: None if isinstance(fact, float) and not math.isfinite(fact) else fact for name, fact in summary.items()
     }
+
+
+class Bar:
+    """A progress bar that comes up after `PATIENCE`, on standard error and on a terminal only."""
+
+    def __init__(self, title: str):
+        self._title, self._begun = title, time.monotonic()
+        self._progress = None
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def show(self, share: float) -> None:
+        """Show which share is done."""
+        if self._progress is None:
+            if time.monotonic() - self._begun < PATIENCE:
+                return
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self._progress = Progress(console=Console(stderr=True), transient=True)
+            self._task = self._progress.add_task(self._title, total=1.0)
+            self._progress.start()
+        self._progress.update(self._task, completed=share)

@@ -11,7 +11,8 @@ import click
 
 from reskeras import catalogue, datasets
 from reskeras.architectures import Architecture, Preset
-from reskeras.commands.common import CONTEXT, NetworkGroup, given, network_options, network_summary, option_parameter
+from reskeras.commands.common import CONTEXT, given
+from reskeras.commands.network_group import NetworkGroup, network_options, network_summary, option_parameter
 from reskeras.plan import Plan
 from reskeras.runs import TrainingOptions
 from reskeras.steps import PlanError, Shape

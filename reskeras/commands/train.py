@@ -13,16 +13,8 @@ from reskeras import verdicts
 from reskeras.architectures import Architecture, Preset
 from reskeras.catalogue import TRAINABLE
 from reskeras.commands.choosing import choose_backend
-from reskeras.commands.common import (
-    CONTEXT,
-    NetworkGroup,
-    fail,
-    finite,
-    given,
-    network_options,
-    network_summary,
-    option_parameter,
-)
+from reskeras.commands.common import CONTEXT, fail, finite, given
+from reskeras.commands.network_group import NetworkGroup, network_options, network_summary, option_parameter
 from reskeras.commands.verdict import lines, records
 from reskeras.console import Follower
 from reskeras.options import describe

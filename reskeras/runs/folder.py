@@ -9,6 +9,8 @@
     curve.rows        loss and accuracy over time (runs/series.py)
     log.txt           what the worker and its libraries print
     model.keras       the trained network for plain Keras: raw samples in, class probabilities out
+    labels.json       tags and a note (runs/labels.py)
+    summary.json      what the run came to, so that a list of runs need not read the rest (runs/summaries.py)
     alive.lock        held by the worker while it lives (runs/liveness.py)
     commands/         requests to the worker (runs/control.py)
 
@@ -19,7 +21,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +31,9 @@ from pydantic import ValidationError
 
 from reskeras.files import write_whole
 from reskeras.options import suggest
-from reskeras.runs import control, liveness, results, statistics
+from reskeras.printable import printable
+from reskeras.runs import control, labels, liveness, results, statistics, summaries
+from reskeras.runs.errors import RunError
 from reskeras.runs.events import read_events
 from reskeras.runs.series import CURVE, read_rows
 from reskeras.runs.settings import FORMAT, RunSettings, ScriptSettings
@@ -40,9 +43,8 @@ RUNS_FOLDER = Path("saved_models")
 """Where runs are kept when nobody says otherwise, below the working folder."""
 
 
-class RunError(ValueError):
-    """A run is missing, or its folder cannot be read."""
-
+LONGEST_NAME = 200
+"""Bytes of a run's name: a folder's name holds 255, and in the trash there is more to it."""
 
 TABLES = ("weights", "blocks", "run")
 """The tables that a run may have."""
@@ -70,11 +72,13 @@ class Run:
         self.lock_path = self.folder / "alive.lock"
         self.commands_path = self.folder / "commands"
         self.settings_path = self.folder / "settings.json"
+        self.labels_path = self.folder / "labels.json"
+        self.summary_path = self.folder / "summary.json"
 
     @property
     def name(self) -> str:
-        """The folder's name."""
-        return self.folder.name
+        """The folder's name, as it can be shown."""
+        return printable(self.folder.name)
 
     @cached_property
     def settings(self) -> RunSettings | ScriptSettings:
@@ -185,13 +189,16 @@ class Run:
         `loss` is the mean over the last whole epoch, which the same seed gives again; before the first epoch ends it is
         the last point of the curve, whose points are as far apart as the clock says.
         """
-        settings, events = self.settings, self.events()
+        settings, events, labelled = self.settings, self.events(), labels.read(self.folder)
+        try:
+            made = self.settings_path.stat().st_mtime_ns / 1e9
+        except OSError as error:
+            raise RunError(f"{self.settings_path} cannot be read: {error.strerror}.") from None
         curve, facts = self.curve(), results.facts(events)
         epoch = next(reversed(results.epochs(events)), {})
         training = getattr(settings, "training", None)
         options = getattr(settings, "options", {})
-        return {
-            "run": self.name,
+        found = {
             "state": self.state(),
             "architecture": getattr(settings, "architecture", None) or settings.model,
             "depth": options.get("depth"),
@@ -205,20 +212,9 @@ class Run:
             "validation_accuracy": results.accuracy(epoch, "validation_"),
             "test_accuracy": facts.get("test_accuracy"),
             "seconds": float(curve["seconds"][-1]) if len(curve) else None,
-            "folder": str(self.folder),
             "reason": facts.get("reason"),
         }
-
-
-def open(folder: str | Path) -> Run:
-    """Return the run in a folder: `reskeras.runs.open("runs/my-run").series("gradient_norm")`.
-
-    Raises:
-        RunError: where the folder holds no run.
-    """
-    if _made_at(Path(folder)) is None:
-        raise RunError(f"{folder} holds no run: there is no settings.json in it.")
-    return Run(folder)
+        return summaries.arranged(str(self.folder), summaries.fitted(found), made, labelled)
 
 
 def _read_json(path: Path) -> Any:
@@ -242,8 +238,8 @@ def create(settings: RunSettings, parent: Path = RUNS_FOLDER, name: str | None =
         RunError: where the folder cannot be made or the name is taken or unfit.
     """
     parent = Path(parent)
-    if name is not None and (not name.strip() or name in (".", "..") or set(name) & set("/\\\0")):
-        raise RunError(f"A run cannot be called {name!r}: its name is a folder's name, without slashes.")
+    if name is not None:
+        check_name(name)
     try:
         parent.mkdir(parents=True, exist_ok=True)
         run = Run(_make_folder(parent, name, settings.title))
@@ -257,6 +253,17 @@ def create(settings: RunSettings, parent: Path = RUNS_FOLDER, name: str | None =
             f"No run can be made in {parent.absolute()}: {reason}. Name another folder with --runs."
         ) from error
     return run
+
+
+def check_name(name: str) -> None:
+    """Raise RunError where a run cannot be called so."""
+    if not name.strip() or name.startswith(".") or set(name) & set("/\\\0"):
+        raise RunError(f"A run cannot be called {name!r}: its name is a folder's name, without slashes.")
+    if not name.isprintable() or len(name.encode()) > LONGEST_NAME:
+        raise RunError(
+            f"A run cannot be called {name[:80]!r}: its name has at most {LONGEST_NAME} bytes, and no signs "
+            "that cannot be shown."
+        )
 
 
 def create_watched(settings: ScriptSettings, folder: Path) -> Run:
@@ -305,37 +312,3 @@ def _make_folder(parent: Path, name: str | None, title: str) -> Path:
             return parent / f"{title}-{number}"
         except FileExistsError:
             number += 1
-
-
-def list_runs(parent: Path = RUNS_FOLDER) -> list[Run]:
-    """Return the runs below `parent`, newest first; folders without settings are no runs."""
-    try:
-        folders = list(Path(parent).iterdir())
-    except OSError:
-        return []
-    made = {folder: time for folder in folders if (time := _made_at(folder)) is not None}
-    return [Run(folder) for folder in sorted(made, key=made.get, reverse=True)]
-
-
-def _made_at(folder: Path) -> float | None:
-    """Return when a run's settings were written; None for what is no run, or cannot be looked into."""
-    try:
-        facts = (folder / "settings.json").stat()
-    except (OSError, ValueError):
-        return None
-    return facts.st_mtime if stat.S_ISREG(facts.st_mode) else None
-
-
-def find(name: str, parent: Path = RUNS_FOLDER) -> Run:
-    """Return the run called `name` below `parent`, or the run in the folder `name`.
-
-    Raises:
-        RunError: where there is none, with the nearest name.
-    """
-    for folder in (Path(parent) / name, Path(name)):
-        if _made_at(folder) is not None:
-            return Run(folder)
-    parent, name = (Path(parent), name) if "/" not in name.rstrip("/") else (Path(name).parent, Path(name).name)
-    known = [run.name for run in list_runs(parent)]
-    listed = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "") if known else "none yet"
-    raise RunError(f"There is no run {name!r} in {parent} (runs: {listed}).{suggest(name, known)}")

@@ -35,10 +35,11 @@ def hold(path: Path) -> int:
             time.sleep(0.01)
 
 
-def is_held(path: Path) -> bool:
+def is_held(path: str | Path) -> bool:
     """Return whether a living process holds the lock."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        # A pipe in the place of the lock would be waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return False
     try:

@@ -55,17 +55,19 @@ class RunsScreen(Screen):
 
     def on_runs_listed(self, message: RunsListed) -> None:
         table, rows = self.query_one(DataTable), message.rows
-        self._say(rows)
-        cells = {str(row["run"]): tuple(_cell(row, key) for key in COLUMNS) for row in rows}
+        self._say(rows, message.total)
+        cells = {row["folder"]: tuple(_cell(row, key) for key in COLUMNS) for row in rows}
         if list(cells) != list(self._cells):
             self._fill(table, cells)
         else:
             self._update(table, cells)
         self._cells = cells
 
-    def _say(self, rows: list[dict[str, Any]]) -> None:
+    def _say(self, rows: list[dict[str, Any]], total: int) -> None:
         live = sum(row["state"] in words.LIVE_STATES for row in rows)
-        text = f"{words.count(len(rows), 'run')}, {live} live" if rows else "No run yet: press d and design one."
+        text = f"{words.count(total, 'run')}, {live} live" if rows else "No run yet: press d and design one."
+        if len(rows) < total:
+            text += f"; here are the newest {len(rows):,}, and reskeras runs lists all"
         self.query_one("#runs-note", Label).update(text)
         self.query_one(DataTable).display = bool(rows)
 
@@ -74,17 +76,17 @@ class RunsScreen(Screen):
         keys = list(table.rows)
         chosen = keys[table.cursor_row].value if 0 <= table.cursor_row < len(keys) else None
         table.clear()
-        for name, row in cells.items():
-            table.add_row(*map(_text, row), key=name)
+        for folder, row in cells.items():
+            table.add_row(*map(_text, row), key=folder)
         if chosen in cells:
             table.move_cursor(row=list(cells).index(chosen))
 
     def _update(self, table: DataTable, cells: dict[str, tuple[str, ...]]) -> None:
         # A table of many rows is dear to repaint: only cells that differ are touched.
-        for name, row in cells.items():
-            for key, text, shown in zip(COLUMNS, row, self._cells[name], strict=True):
+        for folder, row in cells.items():
+            for key, text, shown in zip(COLUMNS, row, self._cells[folder], strict=True):
                 if text != shown:
-                    table.update_cell(name, key, _text(text), update_width=True)
+                    table.update_cell(folder, key, _text(text), update_width=True)
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         self.app.open_run(str(event.row_key.value))

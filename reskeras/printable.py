@@ -1,0 +1,36 @@
+"""Text from files and folders' names as it may be shown: nothing in it steers a terminal, or hides what is written."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
+"""Signs that nobody sees, and some scripts cannot be written without."""
+
+_SEQUENCES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # with parameters, such as colours and moves of the cursor
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d\x9e\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)"  # with a text, such as a title
+    r"|\x1b[ -/]*[0-Z\\-~]"
+)
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Return a text without sequences that a terminal obeys, and with a sign in the place of each other character that
+    is none: controls, marks that turn the direction of writing, halves of characters. White space becomes a space.
+
+    Args:
+        text: from anywhere.
+        keep: characters that stay all the same, such as `"\\n"`.
+    """
+    if text.isprintable():
+        return text
+    return "".join(_shown(sign, keep) for sign in _SEQUENCES.sub("", text))
+
+
+def _shown(sign: str, keep: str) -> str:
+    if sign.isprintable() or sign in keep or sign in JOINERS or unicodedata.category(sign) == "Zs":
+        return sign
+    return " " if sign.isspace() else REPLACEMENT
