@@ -138,6 +138,9 @@ def test_layers_and_blocks_are_measured_as_one_weight(tmp_path):
         [place] = [place for place, name in enumerate(series.names) if name.startswith(start)]
         whole = np.sqrt(sum(each**2 for path, each in wanted.items() if path.startswith("blocks_2/")))
         assert series.median[0, place] == pytest.approx(whole, rel=1e-5)
+        entries = sum(each.size for path, each in gradients(model, x, y).items() if path.startswith("blocks_2/"))
+        rms = run.series("gradient_rms", by).largest[0, place]
+        assert rms == pytest.approx(np.sqrt(whole**2 / entries), rel=1e-5)
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras runs no several steps in one on PyTorch")

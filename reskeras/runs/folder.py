@@ -152,12 +152,14 @@ class Run:
                 f"There is no statistic {statistic!r} (statistics: {', '.join(statistics.ALL)})."
                 + suggest(statistic, list(statistics.ALL))
             )
-        table = self.table(statistics.table_of(statistic))
-        if table is not None and statistic in table.header.statistics:
+        table, is_rms = self.table(statistics.table_of(statistic)), statistic == statistics.GRADIENT_RMS.name
+        stored = "gradient_norm" if is_rms else statistic
+        if table is not None and stored in table.header.statistics:
             groups = table.header.groups
             group = by or next(each for each in ("layer", "block", "run") if each in groups)
             if group in groups:
-                return table.series(statistic, group, start, stop)
+                found = table.series(stored, group, start, stop)
+                return found.divided_by(np.sqrt(_sizes(table, group))) if is_rms else found
         nothing = np.empty((0, 0), np.float32)
         return Series((), np.empty(0, np.int64), np.empty(0, np.int64), nothing, nothing, nothing)
 
@@ -215,6 +217,14 @@ class Run:
             "reason": facts.get("reason"),
         }
         return summaries.arranged(str(self.folder), summaries.fitted(found), made, labelled)
+
+
+def _sizes(table: Table, group: str) -> np.ndarray:
+    """Return how many numbers stand behind each member of a group of weights."""
+    try:
+        return np.array([int(table.header.facts["sizes"][place]) for place in table.header.columns[group]])
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
+        raise RunError("The table of weights is damaged: it does not tell the sizes of the weights.") from None
 
 
 def _read_json(path: Path) -> Any:

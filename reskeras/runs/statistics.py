@@ -127,7 +127,14 @@ OF_RUN = (
 )
 """Of the training as a whole, in the table `run`; of all gradients together see the group `run` of `weights`."""
 
-ALL = {each.name: each for each in (*OF_WEIGHTS, *OF_BLOCKS, *OF_RUN)}
+GRADIENT_RMS = Statistic(
+    "gradient_rms",
+    "gradient RMS",
+    "Root of the mean square of the gradient's entries, which puts weights of all sizes on one scale. In no table: it is "
+    "worked out of the gradient's norm and the number of entries when it is read.",
+)
+
+ALL = {each.name: each for each in (*OF_WEIGHTS, *OF_BLOCKS, *OF_RUN, GRADIENT_RMS)}
 
 
 def reaches(level: str, least: str) -> bool:
@@ -137,5 +144,5 @@ def reaches(level: str, least: str) -> bool:
 
 def table_of(statistic: str) -> str:
     """Return the name of the table that a statistic is in."""
-    tables = {"weights": OF_WEIGHTS, "blocks": OF_BLOCKS, "run": OF_RUN}
+    tables = {"weights": (*OF_WEIGHTS, GRADIENT_RMS), "blocks": OF_BLOCKS, "run": OF_RUN}
     return next(name for name, those in tables.items() if ALL[statistic] in those)

@@ -2,8 +2,8 @@
 
     python tests/benchmarks/bench_telemetry.py
 
-Networks: `wide`, 12 residual blocks of 512 units on 256 samples; `small`, 50 blocks of 64 units on 64 samples; `deep`,
-1,000 of these; all three as stacks; `resnet-20` on 32 images of 32x32. Each is trained by Adam. In one process for each
+Networks: `wide`, 12 residual blocks of 512 units on 256 samples; `small`, 50 blocks of 64 units on 128 samples; `deep`,
+1,000 of these on 64; all three as stacks; `resnet-20` on 32 images of 32x32. Each is trained by Adam. In one process for each
 network and backend, a `fit` without a monitor and one at each level take turns, round after round; a round's ratio
 compares neighbours, and the table has the median of the rounds. Times are of whole epochs from their second on, when
 everything is compiled. "Reader" is the processor time of the thread that writes, for each step.
@@ -42,7 +42,7 @@ def make(name: str):
     if name == "resnet-20":
         model = reskeras.build("resnet", depth=20, input_shape=(32, 32, 3), classes=10)
         return model, generator.normal(size=(32, 32, 32, 3)).astype("float32"), generator.integers(0, 10, 32)
-    depth, width, batch = {"wide": (12, 512, 256), "small": (50, 64, 64), "deep": (1000, 64, 64)}[name]
+    depth, width, batch = {"wide": (12, 512, 256), "small": (50, 64, 128), "deep": (1000, 64, 64)}[name]
     inputs = keras.Input((width,))
     start = keras.initializers.VarianceScaling(1 / depth)
     branch = [keras.layers.Dense(width, "relu"), keras.layers.Dense(width, kernel_initializer=start)]
