@@ -130,8 +130,8 @@ OF_RUN = (
 GRADIENT_RMS = Statistic(
     "gradient_rms",
     "gradient RMS",
-    "Root of the mean square of the gradient's entries, which puts weights of all sizes on one scale. In no table: it is "
-    "worked out of the gradient's norm and the number of entries when it is read.",
+    "Root of the mean square of the gradient's entries, which puts weights of all sizes on one scale. In no table, but "
+    "worked out of the norm and the number of entries.",
 )
 
 ALL = {each.name: each for each in (*OF_WEIGHTS, *OF_BLOCKS, *OF_RUN, GRADIENT_RMS)}

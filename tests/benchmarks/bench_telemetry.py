@@ -3,10 +3,10 @@
     python tests/benchmarks/bench_telemetry.py
 
 Networks: `wide`, 12 residual blocks of 512 units on 256 samples; `small`, 50 blocks of 64 units on 128 samples; `deep`,
-1,000 of these on 64; all three as stacks; `resnet-20` on 32 images of 32x32. Each is trained by Adam. In one process for each
-network and backend, a `fit` without a monitor and one at each level take turns, round after round; a round's ratio
-compares neighbours, and the table has the median of the rounds. Times are of whole epochs from their second on, when
-everything is compiled. "Reader" is the processor time of the thread that writes, for each step.
+1,000 of these on 64; all three as stacks; `resnet-20` on 32 images of 32x32. Each is trained by Adam. In one process
+for each network and backend, a `fit` without a monitor and one at each level take turns, round after round; a round's
+ratio compares neighbours, and the table has the median of the rounds. Times are of whole epochs from their second on,
+when everything is compiled. "Reader" is the processor time of the thread that writes, for each step.
 """
 
 from __future__ import annotations
