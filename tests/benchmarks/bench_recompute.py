@@ -34,10 +34,11 @@ Of TensorFlow's 498 MB, 187 are its own: as much is taken by a step of one image
 takes 805 MB at 2.0 s a step: between what is kept, gaps remain. On JAX the convolutions of a recomputed stack are
 products of matrices in a loop, which are faster there than its own convolutions; the blocks of a DenseNet are no stack,
 and XLA computes early, and keeps, what was to be computed again. (DenseNets were measured without giving memory back.)
-Tried for these on JAX, on a dense block of 8, 16 and 24 layers that add 12 channels to 16 images of 32x32: the compiler's
-scheduler for memory saves a tenth; barriers and checkpoints nothing, for they are gone before operations are merged; a
-conditional around the backward pass of each layer makes growth constant, 4.7 MB a layer, but convolutions in it take
-ten times as long, and as products of matrices 18 MB a layer and four times as long to compile. None is worth it.
+Tried for these on JAX, on a dense block of 8, 16 and 24 layers that add 12 channels to 16 images of 32x32: the
+compiler's scheduler for memory saves a tenth; barriers and checkpoints nothing, for they are gone before operations
+are merged; a conditional around the backward pass of each layer makes growth constant, 4.7 MB a layer, but
+convolutions in it take ten times as long, and as products of matrices 18 MB a layer and four times as long to
+compile. None is worth it.
 """
 
 from __future__ import annotations
