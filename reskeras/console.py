@@ -104,15 +104,15 @@ class Follower:
 def _line(event: dict[str, Any]) -> str | None:
     kind = event["event"]
     if kind == "training":
-        return f"{event['steps']:,} steps on {event['backend']} ({event['device_name']})"
+        return f"{event.get('steps', 0):,} steps on {event.get('backend')} ({event.get('device_name')})"
     if kind == "epoch":
-        line = f"epoch {event['epoch']}  step {event['step']:,}  loss {number(event.get('loss'))}"
+        line = f"epoch {event.get('epoch', 0)}  step {event.get('step', 0):,}  loss {number(event.get('loss'))}"
         line += f"  accuracy {percent(event.get('accuracy'))}"
         if "validation_accuracy" in event:
             line += f"  validation {percent(event['validation_accuracy'])}"
         return line
     if kind == "tested":
-        return f"test accuracy {percent(event['test_accuracy'])}  test loss {number(event['test_loss'])}"
+        return f"test accuracy {percent(event.get('test_accuracy'))}  test loss {number(event.get('test_loss'))}"
     return None
 
 

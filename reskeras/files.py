@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from reskeras.printable import cleaned
+
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text file, in the place of any before it: whoever reads it, at whatever time, finds one of them whole.
@@ -54,8 +56,36 @@ def open_plain(path: str | os.PathLike) -> int:
     return descriptor
 
 
+def size_of(path: str | os.PathLike) -> int:
+    """Return how many bytes a file has; 0 where there is none, or it is not one to read."""
+    try:
+        facts = os.lstat(path)
+    except (OSError, ValueError):
+        return 0
+    return facts.st_size if stat.S_ISREG(facts.st_mode) else 0
+
+
+def read_at(path: str | os.PathLike, start: int, length: int) -> bytes:
+    """Return so many bytes of a file from a place on, fewer where it ends before.
+
+    It is not mapped into memory: a file that shrinks, or whose disk is gone, would end the process that looks at it.
+
+    Raises:
+        OSError: as `open_plain` does.
+    """
+    descriptor = open_plain(path)
+    try:
+        parts = []
+        while length > 0 and (part := os.pread(descriptor, length, start)):
+            parts.append(part)
+            start, length = start + len(part), length - len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
 def read_plain(path: str | os.PathLike, most: int) -> bytes:
-    """Return the content of a file of at most so many bytes.
+    """Return the content of a file of at most so many bytes; of one that grows meanwhile, as far as it had come.
 
     Raises:
         OSError: as `open_plain` does, and where it is larger.
@@ -66,7 +96,6 @@ def read_plain(path: str | os.PathLike, most: int) -> bytes:
         if size > most:
             raise OSError(errno.EFBIG, f"it has {size:,} bytes, more than the {most:,} allowed", os.fspath(path))
         parts = []
-        # A file that grows meanwhile is read as far as it had come.
         while size > 0 and (part := os.read(descriptor, size)):
             parts.append(part)
             size -= len(part)
@@ -75,14 +104,19 @@ def read_plain(path: str | os.PathLike, most: int) -> bytes:
         os.close(descriptor)
 
 
-def read_json(path: str | os.PathLike, most: int) -> Any:
-    """Return what a JSON file of at most so many bytes holds.
+def read_json(path: str | os.PathLike, most: int, keep: str = "") -> Any:
+    """Return what a JSON file of at most so many bytes holds, `cleaned`.
+
+    Args:
+        path: the file.
+        most: bytes that it may have.
+        keep: characters of its texts that stay though nothing shows them, such as `"\\n"`.
 
     Raises:
         OSError: as `read_plain` does.
         ValueError: where it is not JSON, or nested too deeply.
     """
     try:
-        return json.loads(read_plain(path, most))
+        return cleaned(json.loads(read_plain(path, most)), keep)
     except RecursionError:
         raise ValueError("nested too deeply") from None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
+from typing import Any
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -28,6 +30,24 @@ def printable(text: str, keep: str = "") -> str:
     if text.isprintable():
         return text
     return "".join(_shown(sign, keep) for sign in _SEQUENCES.sub("", text))
+
+
+def cleaned(value: Any, keep: str = "") -> Any:
+    """Return what was read from JSON with every text `printable`, and None for each number that is not finite or has
+    more than 64 bits: what is shown and counted with holds no surprise.
+
+    Raises:
+        RecursionError: where it is nested too deeply.
+    """
+    if isinstance(value, str):
+        return printable(value, keep)
+    if isinstance(value, list):
+        return [cleaned(each, keep) for each in value]
+    if isinstance(value, dict):
+        return {printable(name, keep): cleaned(each, keep) for name, each in value.items()}
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if not isinstance(value, int) or abs(value) < 2**63 else None
 
 
 def _shown(sign: str, keep: str) -> str:

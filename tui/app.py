@@ -151,7 +151,7 @@ class ReskerasApp(App[None]):
         try:
             self.show_run(find(name, self.runs))
         except RunError as error:
-            self.notify(str(error), severity="error", timeout=8)
+            self.notify(str(error), severity="error", timeout=8, markup=False)
 
     # Following a run
 
@@ -224,7 +224,7 @@ class ReskerasApp(App[None]):
             control.send(run.commands_path, "stop")
         except OSError as error:
             text = f"The stop command cannot be written to {run.commands_path}: {error.strerror}."
-            self.notify(text, severity="error", timeout=8)
+            self.notify(text, severity="error", timeout=8, markup=False)
         self._wake.set()
 
     # All runs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import deque
 from dataclasses import dataclass, field
@@ -11,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from reskeras.files import read_at, size_of
+from reskeras.printable import printable
 from reskeras.runs import Run, RunError, RunSettings, ScriptSettings, results
-from reskeras.runs.series import CURVE, read_rows
+from reskeras.runs.series import CURVE
 
 from .words import LIVE_STATES
 
@@ -28,11 +29,11 @@ LOG_LINES = 1000
 LOG_TAIL_BYTES = 256 * 1024
 """A log that is longer when it is first read is read from so far before its end."""
 
+LONGEST_LINE = 16 * 1024
+"""Bytes of a line of the log; of a longer one the end is shown."""
+
 SPEED_SECONDS = 10.0
 """The speed is that of the last so many seconds."""
-
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -259,7 +260,7 @@ class RunReader:
             return None
 
     def _read_events(self) -> None:
-        size = _size(self.run.events_path)
+        size = size_of(self.run.events_path)
         if size != self._events_size:
             self._events, self._events_size = self.run.events(), size
 
@@ -270,39 +271,39 @@ class RunReader:
         found = self.run.series("gradient_norm", by, start=kept.read)
         self._names[by] = found.names
         if len(found.last):
-            kept.follow(found.last, found.largest.astype(float))
+            # A file from anywhere may hold not-a-numbers of the kind that computing complains of.
+            with np.errstate(invalid="ignore"):
+                kept.follow(found.last, found.largest.astype(float))
         # Read once more where nothing has changed: two writes may bear the same time, and this be between them.
         self._norms_seen[by] = seen, known is not None and known[0] == seen
 
     def _read_curve(self) -> np.ndarray:
         try:
-            return thinned(read_rows(self.run.curve_path, CURVE))
-        except (OSError, ValueError):
+            return thinned(self.run.curve())
+        except RunError:
             return np.empty(0, CURVE)
 
     def _read_log(self) -> None:
         """Take up what the log gained; a last line without its end waits for the rest."""
-        size = _size(self.run.log_path)
+        size = size_of(self.run.log_path)
         if self._log_offset < 0:
             self._log_offset = max(size - LOG_TAIL_BYTES, 0)
         if size <= self._log_offset:
             return
         try:
-            with open(self.run.log_path, "rb") as file:
-                file.seek(self._log_offset)
-                content = file.read(LOG_TAIL_BYTES)
+            content = read_at(self.run.log_path, self._log_offset, LOG_TAIL_BYTES)
         except OSError:
             return
         self._log_offset += len(content)
-        *whole, self._log_torn = (self._log_torn + content).split(b"\n")
+        *whole, self._log_torn = (self._log_torn[-LONGEST_LINE:] + content).split(b"\n")
         self._log.extend(plain_line(line) for line in whole)
         self._log_seen += len(whole)
 
 
 def plain_line(line: bytes) -> str:
     """Return a line of a log as a person saw it in the end, without escape sequences and overwritten text."""
-    text = _ESCAPES.sub("", line.decode("utf-8", "replace"))
-    return _CONTROL.sub("", text.rstrip("\r").rsplit("\r", 1)[-1].replace("\t", "    "))
+    text = printable(line[-LONGEST_LINE:].decode("utf-8", "replace"), keep="\r\t\x08")
+    return text.rstrip("\r").rsplit("\r", 1)[-1].replace("\t", "    ").replace("\x08", "")
 
 
 def validation(events: list[dict[str, Any]]) -> Validation:
@@ -351,10 +352,3 @@ def _version(path) -> tuple[int, int] | None:
     except OSError:
         return None
     return facts.st_size, facts.st_mtime_ns
-
-
-def _size(path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
+from reskeras.machine import available_memory
 from reskeras.runs.launch import WarmWorker
 from reskeras.runs.settings import RunSettings
 
@@ -54,12 +54,3 @@ class Warming:
         if self._worker is not None:
             self._worker.end()
             self._worker = None
-
-
-def available_memory() -> int | None:
-    """Return the bytes that processes can still have, or None where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, ValueError, IndexError, StopIteration):
-        return None

@@ -14,6 +14,7 @@ import click
 import numpy as np
 
 from reskeras.commands.common import CONTEXT, fail, finite, runs_option
+from reskeras.printable import printable
 from reskeras.runs import Run, find, list_runs, results
 
 PERIOD = 1.0
@@ -69,7 +70,8 @@ def _tell_of_a_later_run(run: Run) -> None:
     for other in [] if run.is_live() else list_runs(run.folder.parent):
         if numbered.fullmatch(other.name) and other.is_live():
             click.echo(
-                f"{run.name} is over, and {other.name} is being trained: reskeras watch {other.folder}", err=True
+                f"{run.name} is over, and {other.name} is being trained: reskeras watch {printable(str(other.folder))}",
+                err=True,
             )
             return
 
@@ -110,7 +112,7 @@ def readings(run: Run) -> Iterator[dict[str, Any]]:
 
 def _progress(run: Run, facts: dict[str, Any]) -> dict[str, Any]:
     """Return how far a run is."""
-    curve, measured = run.curve(), run.series("gradient_norm", "run", start=-1).last
+    curve, measured = run.curve(start=-1), run.series("gradient_norm", "run", start=-1).last
     point = {name: curve[name][-1].item() if len(curve) else None for name in curve.dtype.names}
     accuracy = point["accuracy"]
     return {

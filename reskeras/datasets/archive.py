@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from reskeras.datasets.dataset import DataError, Dataset, DataShape
+from reskeras.machine import available_memory
 from reskeras.options import suggest
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
@@ -75,6 +77,7 @@ def _described(path: Path, file) -> tuple[DataShape, np.ndarray, np.ndarray]:
     headers = _headers(path, file)
     shapes = {name: shape for name, (shape, _) in headers.items()}
     _check(path, shapes, {name: kind for name, (_, kind) in headers.items()})
+    _check_sizes(path, file, headers)
     y_train, y_test = (_labels(path, name, file) for name in ("y_train", "y_test"))
     classes = _classes(path, y_train, y_test)
     return DataShape(_with_channels(shapes["x_train"]), classes, len(y_train), len(y_test)), y_train, y_test
@@ -117,6 +120,21 @@ def _check(path: Path, shapes, kinds) -> None:
         x, y = shapes[f"x_{part}"], shapes[f"y_{part}"]
         if y not in ((x[0],), (x[0], 1)):
             raise DataError(f"{path}: y_{part} has shape {y}; it must be ({x[0]},), one label for each of x_{part}.")
+
+
+def _check_sizes(path: Path, file, headers) -> None:
+    """Raise DataError where memory would be taken for more than is in the file, or than there is."""
+    sizes = {name: math.prod(shape) * kind.itemsize for name, (shape, kind) in headers.items()}
+    for name, size in sizes.items():
+        held = file.zip.getinfo(f"{name}.npy").file_size
+        if size > held:
+            raise DataError(f"{path}: {name} is to have {size:,} bytes, and the file holds {held:,} of it.")
+    free, needed = available_memory(), sum(sizes.values())
+    if free is not None and needed > free:
+        raise DataError(
+            f"{path} holds {needed / 2**30:,.1f} GiB of samples, and this machine has {free / 2**30:,.1f} GiB of "
+            "memory left. Train on fewer samples, or on smaller numbers such as float32 or uint8."
+        )
 
 
 def _labels(path: Path, name: str, file) -> np.ndarray:

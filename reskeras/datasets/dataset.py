@@ -6,9 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reskeras.printable import printable
+
 
 class DataError(ValueError):
-    """A data set is missing, or is not what training needs."""
+    """A data set is missing, or is not what training needs. The message can be shown as it is, whatever a file held."""
+
+    def __init__(self, message: str):
+        super().__init__(printable(message))
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def write_tensorboard(run: Run, folder: str | Path, by: str = "layer", progress:
     events, curve = run.events(), run.curve()
     epochs = results.epochs(events)
     clock = _Clock(events, epochs, curve)
-    meter = Meter(progress, len(KINDS) * sum(len(table.rows) for table in _tables(found)))
+    meter = Meter(progress, len(KINDS) * sum(table.count for table in _tables(found)))
     parts: dict[str, Iterable[tuple[int, dict[str, float]]]] = {
         **{kind: _windows(found, kind, meter) for kind in KINDS},
         "train": [*_points(curve), *_results(epochs, validation=False)],

@@ -19,7 +19,7 @@ Everything is written by one process. All numbers are little-endian. FORMAT.md, 
 
 from __future__ import annotations
 
-import json
+import math
 import shutil
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from reskeras.files import write_whole
+from reskeras.files import read_json, write_whole
 from reskeras.options import suggest
 from reskeras.printable import printable
 from reskeras.runs import control, labels, liveness, results, statistics, summaries
@@ -37,7 +37,7 @@ from reskeras.runs.errors import RunError
 from reskeras.runs.events import read_events
 from reskeras.runs.series import CURVE, read_rows
 from reskeras.runs.settings import FORMAT, RunSettings, ScriptSettings
-from reskeras.runs.tables import Series, Table, TableError
+from reskeras.runs.tables import Series, Table
 
 RUNS_FOLDER = Path("saved_models")
 """Where runs are kept when nobody says otherwise, below the working folder."""
@@ -45,6 +45,9 @@ RUNS_FOLDER = Path("saved_models")
 
 LONGEST_NAME = 200
 """Bytes of a run's name: a folder's name holds 255, and in the trash there is more to it."""
+
+MOST_SETTINGS = 2**20
+"""Bytes of a settings file."""
 
 TABLES = ("weights", "blocks", "run")
 """The tables that a run may have."""
@@ -110,10 +113,7 @@ class Run:
             RunError: where it is damaged.
         """
         path = self.folder / name
-        try:
-            return Table(path) if Table.exists(path) else None
-        except TableError as error:
-            raise RunError(str(error)) from None
+        return Table(path) if Table.exists(path) else None
 
     def weights(self) -> list[Weight]:
         """Return the trained weights, or an empty list before the network is built."""
@@ -121,13 +121,17 @@ class Run:
         if table is None:
             return []
         try:
-            rows = table.header.facts["weights"]
-            return [
+            found = [
                 Weight(str(row["path"]), str(row["layer"]), str(row["block"]), tuple(int(n) for n in row["shape"]))
-                for row in rows
+                for row in table.header.facts["weights"]
             ]
+            fits = len(found) == len(table.header.groups["weight"])
+            fits &= all(min(each.shape, default=1) >= 0 and math.prod(each.shape) < 2**48 for each in found)
         except (KeyError, TypeError, ValueError, OverflowError):
-            raise RunError(f"The table of weights in {self.folder} is damaged.") from None
+            fits = False
+        if not fits:
+            raise RunError(f"The table of weights in {self.folder} is damaged.")
+        return found
 
     def series(self, statistic: str, by: str | None = None, *, start: int = 0, stop: int | None = None) -> Series:
         """Return a statistic over the whole training.
@@ -163,9 +167,19 @@ class Run:
         nothing = np.empty((0, 0), np.float32)
         return Series((), np.empty(0, np.int64), np.empty(0, np.int64), nothing, nothing, nothing)
 
-    def curve(self) -> np.ndarray:
-        """Return the points of the training curve, with the fields of `series.CURVE`."""
-        return read_rows(self.curve_path, CURVE)
+    def curve(self, start: int = 0) -> np.ndarray:
+        """Return the points of the training curve, with the fields of `series.CURVE`.
+
+        Args:
+            start: the first point, from the end where it is negative.
+
+        Raises:
+            RunError: where the file cannot be read.
+        """
+        try:
+            return read_rows(self.curve_path, CURVE, start)
+        except OSError as error:
+            raise RunError(f"{self.curve_path} cannot be read: {error.strerror}.") from None
 
     def state(self) -> str:
         """Return the run's state, from the worker's lock and what it wrote: `starting`, `running`, `stopping`,
@@ -196,7 +210,7 @@ class Run:
             made = self.settings_path.stat().st_mtime_ns / 1e9
         except OSError as error:
             raise RunError(f"{self.settings_path} cannot be read: {error.strerror}.") from None
-        curve, facts = self.curve(), results.facts(events)
+        curve, facts = self.curve(start=-1), results.facts(events)
         epoch = next(reversed(results.epochs(events)), {})
         training = getattr(settings, "training", None)
         options = getattr(settings, "options", {})
@@ -229,10 +243,10 @@ def _sizes(table: Table, group: str) -> np.ndarray:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text())
+        return read_json(path, MOST_SETTINGS)
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}.") from None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise RunError(f"{path} is not JSON.") from None
 
 

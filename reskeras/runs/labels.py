@@ -45,7 +45,7 @@ def read(folder: str | Path) -> Labels:
     """
     path = os.path.join(folder, "labels.json")
     try:
-        content = read_json(path, MOST_BYTES)
+        content = read_json(path, MOST_BYTES, keep="\n")
     except FileNotFoundError:
         return Labels()
     except OSError as error:
@@ -58,8 +58,8 @@ def read(folder: str | Path) -> Labels:
     tags, note = content.get("tags"), content.get("note")
     if not (isinstance(note, str) and isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
         raise RunError(f"{path} is damaged.")
-    known = sorted({printable(tag)[:LONGEST_TAG] for tag in tags[:MOST_TAGS]})
-    return Labels(tuple(known), printable(note, keep="\n")[:LONGEST_NOTE])
+    known = sorted({tag.replace("\n", " ")[:LONGEST_TAG] for tag in tags[:MOST_TAGS]})
+    return Labels(tuple(known), note[:LONGEST_NOTE])
 
 
 def tag(run: Run, *tags: str) -> Labels:

@@ -1,15 +1,22 @@
-"""Fixed-width rows of numbers on disk, appended by one writer, read by memory map."""
+"""Fixed-width rows of numbers on disk, appended by one writer, read by anyone at any time."""
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import numpy as np
 
+from reskeras.files import read_at
+
 CURVE = np.dtype([("step", "<u4"), ("epoch", "<u4"), ("seconds", "<f4"), ("loss", "<f4"), ("accuracy", "<f4")])
 """A point of the training curve: loss and accuracy are means over all samples since the point before it; seconds count
 from the start of training."""
+
+
+MOST_BYTES = 2**30
+"""Bytes read at a time: two months of ten points a second."""
 
 
 class RowWriter:
@@ -38,12 +45,23 @@ class RowWriter:
         os.close(self._descriptor)
 
 
-def read_rows(path: Path, row: np.dtype) -> np.ndarray:
-    """Return the whole rows of a file as a memory map; a torn last row is left out, a missing file is empty."""
+def read_rows(path: Path, row: np.dtype, start: int = 0) -> np.ndarray:
+    """Return the whole rows of a file; a torn last row is left out, a missing file is empty.
+
+    Args:
+        path: the file.
+        row: the type of a row.
+        start: the first row, from the end where it is negative.
+
+    Raises:
+        OSError: where it cannot be read, is no plain file, or has more than `MOST_BYTES` to read.
+    """
     try:
-        count = path.stat().st_size // row.itemsize
-    except OSError:
-        count = 0
-    if not count:
+        rows = range(os.lstat(path).st_size // row.itemsize)[start:]
+    except FileNotFoundError:
         return np.empty(0, row)
-    return np.memmap(path, row, mode="r", shape=(count,))
+    size = len(rows) * row.itemsize
+    if size > MOST_BYTES:
+        raise OSError(errno.EFBIG, f"it has {size:,} bytes, more than the {MOST_BYTES:,} allowed", str(path))
+    content = read_at(path, rows.start * row.itemsize, size) if size else b""
+    return np.frombuffer(content, row, count=len(content) // row.itemsize)

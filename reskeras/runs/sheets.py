@@ -39,7 +39,7 @@ class Sheet:
 
     def pieces(self) -> Iterator[Series]:
         """Yield the windows, first ones first, a few megabytes at a time."""
-        rows = len(self.table.rows)
+        rows = self.table.count
         for start, stop in spans(self.table):
             yield self.table.series(self.statistic, self.group, start, min(stop, rows))
 
@@ -51,7 +51,7 @@ class Sheet:
 def spans(table: Table) -> list[tuple[int, int]]:
     """Return the rows to read at a time, each as start and stop."""
     length = max(_BYTES // table.header.row.itemsize, 1)
-    return [(start, start + length) for start in range(0, len(table.rows), length)]
+    return [(start, start + length) for start in range(0, table.count, length)]
 
 
 def sheets(run: Run, by: str) -> list[Sheet]:

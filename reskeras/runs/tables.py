@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from reskeras.files import write_whole
+from reskeras.files import read_at, read_json, size_of, write_whole
+from reskeras.runs.errors import RunError
 
 FORMAT = 2
 """Version of the layout; a reader refuses a table of another version."""
@@ -23,7 +24,14 @@ MOST_ROWS, LEAST_ROWS, ROW_BYTES = 4096, 128, 2**24
 """Windows of one length: as many as take `ROW_BYTES`, within the two bounds."""
 
 
-class TableError(ValueError):
+MOST_HEADER, MOST_ROW, MOST_BYTES = 2**25, 2**25, 2**34
+"""Bytes of a header, of a row, and of all rows: several times what ten thousand layers take."""
+
+PIECE_BYTES, MOST_VALUES = 2**24, 2**31
+"""Bytes of rows read at a time, and of the numbers of one series."""
+
+
+class TableError(RunError):
     """A table cannot be read, or not be gone on with."""
 
 
@@ -205,25 +213,33 @@ class Table:
     @classmethod
     def exists(cls, path: Path) -> bool:
         """Return whether there is such a table; its rows may come later."""
-        return _files(path)[0].exists()
+        return os.path.lexists(_files(path)[0])
 
     @property
     def size(self) -> int:
         """Bytes of the rows: another size is other rows, and equal sizes may differ in the last."""
-        try:
-            return self._rows_path.stat().st_size
-        except OSError:
-            return 0
+        return size_of(self._rows_path)
 
     @cached_property
-    def rows(self) -> np.ndarray:
-        """Rows as a memory map; a last one that is only half written is left out."""
+    def count(self) -> int:
+        """How many rows there were when it was first asked for; a last one that is only half written is left out."""
         row = self.header.row
         count = self.size // row.itemsize
+        if count * row.itemsize > MOST_BYTES:
+            raise TableError(f"{self._rows_path} has {self.size:,} bytes, more than the {MOST_BYTES:,} allowed.")
         if not count:
-            return np.empty(0, row)
-        rows = np.memmap(self._rows_path, row, mode="r", shape=(count,))
-        return rows if rows["check"][-1] == rows["last"][-1] else rows[:-1]
+            return 0
+        last = self._read(count - 1, count)
+        return count if len(last) and last["check"][0] == last["last"][0] else count - 1
+
+    def _read(self, start: int, stop: int) -> np.ndarray:
+        """Return rows from the disk, fewer where the file has shrunk."""
+        row = self.header.row
+        try:
+            content = read_at(self._rows_path, start * row.itemsize, (stop - start) * row.itemsize)
+        except OSError as error:
+            raise TableError(f"{self._rows_path} cannot be read: {error.strerror}.") from None
+        return np.frombuffer(content, row, count=len(content) // row.itemsize)
 
     def series(self, statistic: str, by: str, start: int = 0, stop: int | None = None) -> Series:
         """Return one statistic of a group's members.
@@ -235,16 +251,26 @@ class Table:
 
         Raises:
             KeyError: where there is no such statistic or group.
+            TableError: where the rows cannot be read, or are more than fit into `MOST_VALUES` bytes.
         """
         known = self.header
         if statistic not in known.statistics or by not in known.groups:
             raise KeyError(f"{statistic} of each {by}")
-        rows = self.rows[start:stop]
-        place, columns = known.statistics.index(statistic), np.array(known.columns[by], int)
-        # One statistic at a time from the disk: a row holds them all.
-        values = np.ascontiguousarray(rows["values"][:, :, place, :])[:, :, columns]
-        first, last = rows["first"].astype(np.int64), rows["last"].astype(np.int64)
-        return Series(known.groups[by], first, last, *values.swapaxes(0, 1))
+        rows, columns = range(self.count)[start:stop], np.array(known.columns[by], int)
+        if 12 * len(rows) * len(columns) > MOST_VALUES:
+            raise TableError(f"{self._rows_path} is too large to be read at once: read it piece by piece.")
+        place, step = known.statistics.index(statistic), max(PIECE_BYTES // known.row.itemsize, 1)
+        windows = np.empty((2, len(rows)), np.int64)
+        values = np.empty((3, len(rows), len(columns)), np.float32)
+        done = 0
+        for begin in rows[::step]:
+            # A row holds all statistics: of each piece only one is kept.
+            piece = self._read(begin, min(begin + step, rows.stop))
+            end = done + len(piece)
+            windows[:, done:end] = piece["first"], piece["last"]
+            values[:, done:end] = piece["values"][:, :, place, :][:, :, columns].swapaxes(0, 1)
+            done = end
+        return Series(known.groups[by], *windows[:, :done], *values[:, :done])
 
 
 def _files(path: Path) -> tuple[Path, Path]:
@@ -253,10 +279,18 @@ def _files(path: Path) -> tuple[Path, Path]:
 
 def _read_header(path: Path) -> Header:
     try:
-        content = json.loads(path.read_text())
+        facts = os.lstat(path)
+        return _parsed_header(path, facts.st_mtime_ns, facts.st_size, facts.st_ino)
     except OSError as error:
         raise TableError(f"{path} cannot be read: {error.strerror}.") from None
-    except (ValueError, RecursionError):
+
+
+@lru_cache(maxsize=32)
+def _parsed_header(path: Path, *_: int) -> Header:
+    """Return what a header says; it is written once, and that of a thousand blocks takes long to read."""
+    try:
+        content = read_json(path, MOST_HEADER)
+    except ValueError:
         raise TableError(f"{path} is not JSON.") from None
     version = content.get("format") if isinstance(content, dict) else None
     if version != FORMAT:
@@ -266,9 +300,12 @@ def _read_header(path: Path) -> Header:
         columns = {str(by): tuple(map(int, places)) for by, places in content["columns"].items()}
         facts, window_rows = dict(content["facts"]), int(content["window_rows"])
         made = Header(tuple(map(str, content["statistics"])), groups, columns, window_rows, facts)
-        fits = all(len(columns[by]) == len(names) for by, names in groups.items())
-        fits &= window_rows > 0 and all(0 <= place < 2**24 for each in columns.values() for place in each)
-        fits &= made.row.itemsize < 2**31
+        # Files of an export are called by these names.
+        fits = all(name.isidentifier() and name.isascii() for name in (*made.statistics, *groups))
+        fits &= all(len(columns[by]) == len(names) for by, names in groups.items())
+        fits &= 0 < window_rows <= MOST_ROWS
+        fits &= all(0 <= place < 2**24 for each in columns.values() for place in each)
+        fits &= made.row.itemsize <= MOST_ROW
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         fits = False
     if not fits:

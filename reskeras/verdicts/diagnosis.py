@@ -21,6 +21,8 @@ OFFSETS = ("/beta", "/bias")
 normalises away have no gradient."""
 
 
+# A training that diverges has infinite and undefined numbers, and so may a file from anywhere have.
+@np.errstate(all="ignore")
 def of(run: Run) -> list[Verdict]:
     """Return what can be said of a run from what was measured of it so far, worst first.
 
