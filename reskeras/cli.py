@@ -15,6 +15,11 @@ COMMANDS = {
     "train": "train:train_group",
     "watch": "watch:watch",
     "runs": "runs:runs",
+    "pause": "control:pause",
+    "resume": "control:resume",
+    "stop": "control:stop",
+    "checkpoint": "control:checkpoint",
+    "set": "control:set_option",
     "verdict": "verdict:verdict",
     "export": "export:export",
     "rename": "keeping:rename",
@@ -85,6 +90,8 @@ def cli():
       reskeras runs --state finished --sort loss
       reskeras verdict resnet-20-add-digits-1
       reskeras watch runs/my-run
+      reskeras pause my-run
+      reskeras resume my-run
       reskeras doctor
     """
 

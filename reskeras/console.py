@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from reskeras.run_table import number, percent
-from reskeras.runs import control
+from reskeras.runs import control, results
 from reskeras.runs.folder import Run
 
 
@@ -22,12 +22,13 @@ class Follower:
         run: the run's folder.
         process: its worker.
         console: where to show it; on a terminal a progress bar, elsewhere a line an epoch.
+        known: how many of its events are from before this worker.
     """
 
-    def __init__(self, run: Run, process: subprocess.Popen, console: Console):
+    def __init__(self, run: Run, process: subprocess.Popen, console: Console, known: int = 0):
         self._run, self._process, self._console = run, process, console
         self._interruptions = self._passed_on = 0
-        self._shown = 0
+        self._known = self._shown = known
 
     def follow(self) -> int:
         """Return the worker's exit code once it has ended."""
@@ -76,7 +77,7 @@ class Follower:
 
     def _update(self, progress: Progress, task) -> None:
         events = self._print_events()
-        facts = {key: value for event in events for key, value in event.items()}
+        facts = results.facts(events)
         curve = self._run.curve()
         if "steps" not in facts:
             progress.update(task, description="building" if "parameters" in facts else "starting")
@@ -98,7 +99,7 @@ class Follower:
             if line := _line(event):
                 self._console.print(line, highlight=False, markup=False)
         self._shown = len(events)
-        return events
+        return events[self._known :]
 
 
 def _line(event: dict[str, Any]) -> str | None:
@@ -111,6 +112,13 @@ def _line(event: dict[str, Any]) -> str | None:
         if "validation_accuracy" in event:
             line += f"  validation {percent(event['validation_accuracy'])}"
         return line
+    if kind == "resumed":
+        damaged = "".join(f"{each}\n" for each in event.get("damaged", ()))
+        return f"{damaged}goes on after step {event['step']:,}"
+    if kind == "paused":
+        return f"paused after step {event['step']:,}"
+    if kind == "warning":
+        return f"warning: {event['text']}"
     if kind == "tested":
         return f"test accuracy {percent(event.get('test_accuracy'))}  test loss {number(event.get('test_loss'))}"
     return None

@@ -120,3 +120,31 @@ def read_json(path: str | os.PathLike, most: int, keep: str = "") -> Any:
         return cleaned(json.loads(read_plain(path, most)), keep)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def cut(path: Path, size: int, rest: bytes = b"") -> None:
+    """Leave the first bytes of a file, with others behind them in the place of what was there.
+
+    Whoever reads the old file by memory map keeps all of it. A file that is shorter, or missing, stays as it is.
+
+    Args:
+        path: the file.
+        size: how many of its bytes stay.
+        rest: what comes behind these.
+
+    Raises:
+        OSError: where it cannot be written; the file is then as it was.
+    """
+    try:
+        long = path.stat().st_size
+    except OSError:
+        return
+    if long <= size:
+        return
+    with draft_of(path) as draft, open(path, "rb") as old, open(draft, "wb") as new:
+        while size and (part := old.read(min(size, 2**20))):
+            new.write(part)
+            size -= len(part)
+        new.write(rest)
+        new.flush()
+        os.fdatasync(new.fileno())

@@ -14,10 +14,13 @@ SYMBOLS = {
     "queued": "⧗",
     "starting": "…",
     "running": "▶",
+    "pausing": "‖",
+    "paused": "‖",
     "stopping": "◼",
     "finished": "✔",
     "stopped": "◼",
     "failed": "✘",
+    "resumable": "↻",
     "crashed": "☠",
     "unreadable": "?",
 }

@@ -49,6 +49,10 @@ VARIABLES = ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS", "OMP_NUM_THREADS", "XLA_FL
 """Environment variables that say on what and how well the backends compute."""
 
 
+NO_WORK = {"data", "backend", "learning_rate", "steps", "checkpoint_steps"}
+"""Training options on which the time of a step does not depend, and which are no numbers always."""
+
+
 class Workload(BaseModel):
     """What a step computes, as far as its time depends on it.
 
@@ -67,7 +71,7 @@ class Workload(BaseModel):
     @classmethod
     def of(cls, settings: RunSettings, plan: Plan) -> Workload:
         """Return the workload of a run with these settings, whose network is this plan."""
-        training = settings.training.model_dump(exclude={"data", "backend", "learning_rate", "steps"}, mode="json")
+        training = settings.training.model_dump(exclude=NO_WORK, mode="json")
         # What is known of the data once it is read is taken out there, and is no part of what a step is compared by.
         stem = tuple(step for step in plan.stem if not isinstance(step, Standardize))
         cost, batch = replace(plan, stem=stem).cost(), settings.training.batch_size

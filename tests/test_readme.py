@@ -42,10 +42,18 @@ def test_command_is_understood(command, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     if words[0] in ("watch", "export"):
         ScriptRun(tmp_path / words[1]).grow([1, 2, 3, 4]).finish()
+    steered = []
+    monkeypatch.setattr("reskeras.commands.control._ask", lambda *arguments: steered.append(arguments) or 0)
+    if words[0] in ("pause", "set", "checkpoint", "resume", "stop"):
+        # What a worker makes of them is tested with real ones.
+        live = ScriptRun(tmp_path / words[1])
     if "--tensorboard" in words:
         pytest.importorskip("tensorboardX", reason="pip install 'reskeras[tensorboard]'")
     result = CliRunner().invoke(cli, [*words, "--help"] if words[0] == "doctor" else words)
     assert result.exit_code == 0, result.output
+    if words[0] in ("pause", "set", "checkpoint", "resume", "stop"):
+        live.close()
+        assert steered
     if words[0] == "train":
         from reskeras.request import check_request
 

@@ -97,10 +97,10 @@ def test_commands_wait_in_order_until_they_are_taken(run):
     (run.commands_path / "0.json").write_text("{")
     (run.commands_path / "1.json").write_text('{"command": "dance"}')
     (run.commands_path / "2.draft").write_text('{"command": "stop"}')
-    assert control.waiting(run.commands_path) == [(identifier, "stop") for identifier in sent]
+    assert control.waiting(run.commands_path) == [(identifier, "stop", None) for identifier in sent]
     for _ in range(2):
         control.take(run.commands_path, sent[0])
-    assert control.waiting(run.commands_path) == [(identifier, "stop") for identifier in sent[1:]]
+    assert control.waiting(run.commands_path) == [(identifier, "stop", None) for identifier in sent[1:]]
     with pytest.raises(ValueError, match=r"no command 'dance' \(commands: stop"):
         control.send(run.commands_path, "dance")
 

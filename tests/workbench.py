@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reskeras import runs
+from reskeras import catalogue, runs
 from reskeras.request import check_request
 from reskeras.runs import Run, liveness
 from reskeras.runs.folder import TABLES
@@ -141,7 +141,7 @@ class Bench:
 
     def prepare(self, architecture: str = "plain", name: str | None = None, **training: Any) -> Run:
         """Make the folder of a run of the architecture's tiny size."""
-        tiny = {"plain": {"depth": 2, "width": 8}, "highway": {"depth": 3, "width": 8}}[architecture]
+        tiny = catalogue.find(architecture)[0].tiny
         options = {**tiny, **training.pop("options", {})}
         request = check_request(architecture, options, {"backend": "auto", **training})
         return runs.create(request.settings, self._folder / "runs", name)

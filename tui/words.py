@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-LIVE_STATES = ("starting", "running", "stopping")
+LIVE_STATES = ("starting", "running", "pausing", "paused", "stopping")
 """States in which a worker is at the run."""
 
 UNKNOWN = "–"
@@ -30,10 +30,15 @@ class StateSign:
 STATES = {
     "starting": StateSign("◌", "starting", "The worker loads its backend and builds the network."),
     "running": StateSign("●", "running", "Steps are being trained."),
+    "pausing": StateSign("◑", "pausing", "A pause was asked for; the worker sleeps after the step at hand."),
+    "paused": StateSign("‖", "paused", "The worker sleeps between two steps and still takes commands."),
     "stopping": StateSign("◐", "stopping", "A stop was asked for; the worker ends after the step at hand."),
     "finished": StateSign("✓", "finished", "Trained to the end."),
     "stopped": StateSign("■", "stopped", "Ended early because somebody asked for it."),
     "failed": StateSign("✗", "failed", "The worker met an error and said so."),
+    "resumable": StateSign(
+        "↻", "resumable", "What trained it vanished without a word; reskeras resume goes on from its checkpoint."
+    ),
     "crashed": StateSign(
         "!", "crashed", "What trained it vanished without a word: killed, broken off, or out of memory."
     ),

@@ -25,7 +25,7 @@ from reskeras.backend.process import (
     version,
     without_tensorflow,
 )
-from reskeras.backend.random import draw_each, dropout_at
+from reskeras.backend.random import draw_each, dropout_at, generator_states, set_generator_states
 from reskeras.backend.state import StateReader, as_numpy
 from reskeras.backend.tracing import can_record, recorded
 
@@ -44,6 +44,7 @@ __all__ = [
     "draw_each",
     "dropout_at",
     "enter",
+    "generator_states",
     "give_memory_back",
     "keep_compiled",
     "leave_behind",
@@ -61,6 +62,7 @@ __all__ = [
     "scan",
     "scan_in_segments",
     "seats",
+    "set_generator_states",
     "unrolls_convolutions",
     "values_now",
     "version",

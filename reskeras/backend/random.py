@@ -30,6 +30,33 @@ def dropout_at(x: Any, rate: Any, noise_shape: tuple, seed: keras.random.SeedGen
     return ops.where(kept, x / ops.cast(1 - rate, x.dtype), ops.zeros_like(x))
 
 
+def generator_states() -> dict[str, np.ndarray]:
+    """Return the states of the backend's own generators of random numbers, by name.
+
+    On PyTorch, dropout without a seed draws from these. The others draw from seeds in variables alone.
+    """
+    if name() != "torch":
+        return {}
+    import torch
+
+    states = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else ())]
+    return {str(place): state.numpy().copy() for place, state in enumerate(states)}
+
+
+def set_generator_states(states: dict[str, np.ndarray]) -> None:
+    """Bring the backend's own generators to where `generator_states` found them; those that are not there are left."""
+    if name() != "torch":
+        return
+    import torch
+
+    for place, state in states.items():
+        state = torch.from_numpy(np.array(state, np.uint8))
+        if place == "0":
+            torch.set_rng_state(state)
+        elif int(place) <= torch.cuda.device_count():
+            torch.cuda.set_rng_state(state, int(place) - 1)
+
+
 def draw_each(draw, seeds: Sequence[int]) -> Any:
     """Return what `draw` gives for each seed, stacked on a new first axis.
 

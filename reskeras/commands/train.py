@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.markup import escape
 
-from reskeras import verdicts
 from reskeras.architectures import Architecture, Preset
 from reskeras.catalogue import TRAINABLE
 from reskeras.commands.choosing import choose_backend
-from reskeras.commands.common import CONTEXT, fail, finite, given
+from reskeras.commands.common import CONTEXT, given
+from reskeras.commands.following import follow
 from reskeras.commands.network_group import NetworkGroup, network_options, network_summary, option_parameter
-from reskeras.commands.verdict import lines, records
-from reskeras.console import Follower
 from reskeras.options import describe
 from reskeras.request import check_request, check_trainable
-from reskeras.runs import RUNS_FOLDER, Run, RunError, TrainingOptions, create, launch
+from reskeras.runs import RUNS_FOLDER, TrainingOptions, create, launch
 
 
 def _command(network: str, family: Architecture, preset: Preset | None) -> click.Command:
@@ -65,36 +62,7 @@ def train(network, options, training, name, runs, detach, as_json) -> int:
     run = create(request.settings, runs, name)
     heading = f"[bold]{escape(run.name)}[/bold]  {request.plan.parameters():,} parameters  {escape(str(run.folder))}"
     console.print(heading, highlight=False)
-    process = launch.start(run)
-    if detach:
-        hint = f"Training goes on by itself. Follow it with: reskeras-tui --runs {runs}"
-        console.print(hint, highlight=False, markup=False)
-        if as_json:
-            click.echo(json.dumps(finite(run.summary())))
-        return 0
-    code = Follower(run, process, console).follow()
-    if not run.folder.is_dir():
-        fail(f"The folder {run.folder} vanished while its run was trained, and with it what was measured.", 1)
-    summary = run.summary()
-    found = _verdicts(run)
-    for line in lines(found):
-        console.print(line, highlight=False, markup=False)
-    if as_json:
-        click.echo(json.dumps({**finite(summary), "verdicts": records(found)}))
-    if summary["state"] == "finished" or (summary["state"] == "stopped" and not code):
-        console.print(f"{summary['state']}: {run.model_path}", highlight=False, markup=False)
-        return 0
-    reason = summary["reason"] or "The worker ended without a word."
-    fail(f"{summary['state']}: {reason} Log: {run.log_path}", code if code in (1, 2) else 1)
-    return 1
-
-
-def _verdicts(run: Run) -> list[verdicts.Verdict]:
-    try:
-        return verdicts.of(run)
-    except RunError:
-        # How the training ended is told all the same.
-        return []
+    return follow(run, launch.start(run), console, detach, as_json)
 
 
 @click.group(cls=NetworkGroup, make=_command, listed=TRAINABLE, name="train", context_settings=CONTEXT)

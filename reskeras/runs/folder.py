@@ -13,6 +13,7 @@
     summary.json      what the run came to, so that a list of runs need not read the rest (runs/summaries.py)
     alive.lock        held by the worker while it lives (runs/liveness.py)
     commands/         requests to the worker (runs/control.py)
+    checkpoints/      all that the training needs to go on, the last few and the best (runs/checkpoints.py)
 
 Everything is written by one process. All numbers are little-endian. FORMAT.md, beside this file, has every detail.
 """
@@ -32,7 +33,7 @@ from pydantic import ValidationError
 from reskeras.files import read_json, write_whole
 from reskeras.options import suggest
 from reskeras.printable import printable
-from reskeras.runs import control, labels, liveness, results, statistics, summaries
+from reskeras.runs import checkpoints, control, labels, liveness, results, statistics, summaries
 from reskeras.runs.errors import RunError
 from reskeras.runs.events import read_events
 from reskeras.runs.series import CURVE, read_rows
@@ -74,6 +75,7 @@ class Run:
         self.model_path = self.folder / "model.keras"
         self.lock_path = self.folder / "alive.lock"
         self.commands_path = self.folder / "commands"
+        self.checkpoints_path = self.folder / "checkpoints"
         self.settings_path = self.folder / "settings.json"
         self.labels_path = self.folder / "labels.json"
         self.summary_path = self.folder / "summary.json"
@@ -182,18 +184,41 @@ class Run:
             raise RunError(f"{self.curve_path} cannot be read: {error.strerror}.") from None
 
     def state(self) -> str:
-        """Return the run's state, from the worker's lock and what it wrote: `starting`, `running`, `stopping`,
-        `finished`, `stopped`, `failed` or `crashed`."""
-        events = self.events()
+        """Return the run's state, from the worker's lock and what it wrote.
+
+        Of a live run: `starting`, `running`, `pausing` (asked for, and not yet taken up), `paused` or `stopping`. Else
+        `finished`, `stopped` or `failed`; or where it ended without a word `resumable`, or `crashed` where there is no
+        checkpoint either.
+        """
         if liveness.is_held(self.lock_path):
-            asked = any(command == "stop" for _, command in control.waiting(self.commands_path))
-            if asked or any(event["event"] == "stopping" for event in events):
-                return "stopping"
-            return "running" if any(event["event"] == "training" for event in events) else "starting"
-        ended = [event for event in events if event["event"] == "end"]
-        if ended and ended[-1].get("status") in ("finished", "stopped", "failed"):
-            return ended[-1]["status"]
-        return "crashed"
+            return self._live_state()
+        return self.ending() or ("resumable" if checkpoints.listed(self.checkpoints_path) else "crashed")
+
+    def ending(self) -> str | None:
+        """Return how the last worker said that it ended: `finished`, `stopped` or `failed`; None without a word."""
+        told = [event.get("status") for event in self._since_start() if event["event"] == "end"]
+        return told[-1] if told and told[-1] in ("finished", "stopped", "failed") else None
+
+    def _live_state(self) -> str:
+        asked = self.requested()
+        kinds = [event["event"] for event in self._since_start()]
+        if "stop" in asked or "stopping" in kinds:
+            return "stopping"
+        if "training" not in kinds:
+            return "starting"
+        if [kind for kind in kinds if kind in ("paused", "continued")][-1:] == ["paused"]:
+            return "paused"
+        return "pausing" if "pause" in asked else "running"
+
+    def _since_start(self) -> list[dict[str, Any]]:
+        """Return the events of the last worker."""
+        events = self.events()
+        starts = [place for place, event in enumerate(events) if event["event"] == "starting"]
+        return events[starts[-1] :] if starts else events
+
+    def requested(self) -> list[str]:
+        """Return the commands that wait for the worker to take them up, oldest first."""
+        return [command.name for command in control.waiting(self.commands_path)]
 
     def is_live(self) -> bool:
         """Return whether a worker is at it."""
@@ -228,6 +253,7 @@ class Run:
             "validation_accuracy": results.accuracy(epoch, "validation_"),
             "test_accuracy": facts.get("test_accuracy"),
             "seconds": float(curve["seconds"][-1]) if len(curve) else None,
+            "checkpoint": next(map(checkpoints.step_of, checkpoints.listed(self.checkpoints_path)), None),
             "reason": facts.get("reason"),
         }
         return summaries.arranged(str(self.folder), summaries.fitted(found), made, labelled)

@@ -9,6 +9,13 @@ RESERVED = ("epoch", "step", "time", "event")
 """Facts of an epoch that no metric can take the place of."""
 
 
+NO_FACTS = ("answer", "checkpoint", "epoch", "paused", "continued", "resumed", "telemetry", "warning")
+"""Events that tell what happened, and nothing about the training as a whole."""
+
+OUTCOME = ("status", "code", "reason", "test_loss", "test_accuracy", "file")
+"""Facts that no longer hold once a worker goes on with a run."""
+
+
 def facts(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Return the newest of each fact about a training, such as `steps`.
 
@@ -16,15 +23,23 @@ def facts(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for event in events:
-        if event["event"] not in ("epoch", "telemetry"):
+        if event["event"] == "starting":
+            for name in OUTCOME:
+                found.pop(name, None)
+        if event["event"] not in NO_FACTS:
             found.update({name: fact for name, fact in event.items() if name not in ("time", "event")})
     return found
 
 
 def epochs(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the events that tell the results of an epoch."""
-    found = [event for event in events if event["event"] == "epoch"]
-    return [event for event in found if all(isinstance(event.get(name), (int, float)) for name in RESERVED[:3])]
+    """Return the events that tell the results of an epoch; those that a resumed run does once more are left out."""
+    found: list[dict[str, Any]] = []
+    for event in events:
+        if event["event"] == "resumed" and isinstance(event.get("epoch"), int):
+            found = [each for each in found if each["epoch"] < event["epoch"]]
+        elif event["event"] == "epoch" and all(isinstance(event.get(name), (int, float)) for name in RESERVED[:3]):
+            found.append(event)
+    return found
 
 
 def metrics(epoch: dict[str, Any]) -> dict[str, float | None]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reskeras.files import read_at
+from reskeras.files import cut, read_at
 
 CURVE = np.dtype([("step", "<u4"), ("epoch", "<u4"), ("seconds", "<f4"), ("loss", "<f4"), ("accuracy", "<f4")])
 """A point of the training curve: loss and accuracy are means over all samples since the point before it; seconds count
@@ -65,3 +65,12 @@ def read_rows(path: Path, row: np.dtype, start: int = 0) -> np.ndarray:
         raise OSError(errno.EFBIG, f"it has {size:,} bytes, more than the {MOST_BYTES:,} allowed", str(path))
     content = read_at(path, rows.start * row.itemsize, size) if size else b""
     return np.frombuffer(content, row, count=len(content) // row.itemsize)
+
+
+def cut_curve(path: Path, step: int) -> None:
+    """Leave the points of a curve up to a step.
+
+    Raises:
+        OSError: where it cannot be written.
+    """
+    cut(path, int(np.sum(read_rows(path, CURVE)["step"] <= step)) * CURVE.itemsize)

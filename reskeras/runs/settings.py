@@ -12,6 +12,10 @@ FORMAT = 2
 """Version of the run folder's layout; a reader refuses a folder of a newer version."""
 
 
+MOST_RATE = 100
+"""The largest learning rate."""
+
+
 class TrainingOptions(Options):
     """How a network is trained, whatever its architecture."""
 
@@ -32,7 +36,7 @@ class TrainingOptions(Options):
         "adam", description="Update rule; sgd is with Nesterov momentum 0.9, adamw with weight decay 0.01."
     )
     learning_rate: float | None = Field(
-        None, gt=0, le=100, description="Step size; empty means 0.001 for adam and adamw, 0.05 for sgd."
+        None, gt=0, le=MOST_RATE, description="Step size; empty means 0.001 for adam and adamw, 0.05 for sgd."
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of initial weights, data order and dropout.")
     validation_split: float = Field(
@@ -54,6 +58,17 @@ class TrainingOptions(Options):
         description="Keep only the inputs of blocks for the backward pass (sqrt: in a stack, only some) and compute "
         "the rest again: less memory, a third more arithmetic.",
     )
+
+    checkpoint_seconds: int = Field(
+        60,
+        ge=0,
+        le=10**6,
+        description="Take a checkpoint every so many seconds, from which the run can be resumed; 0 for none by time.",
+    )
+    checkpoint_steps: int | None = Field(
+        None, ge=1, le=100_000_000, description="Take a checkpoint every so many steps."
+    )
+    keep: int = Field(2, ge=1, le=10_000, description="Checkpoints kept: so many of the last, and the best besides.")
 
     def problems(self):
         problems = super().problems()

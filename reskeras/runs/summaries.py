@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from reskeras.runs.folder import Run
     from reskeras.runs.labels import Labels
 
-NUMBERS = ("parameters", "step", "steps", "loss", "validation_accuracy", "test_accuracy", "seconds")
+NUMBERS = ("parameters", "step", "steps", "loss", "validation_accuracy", "test_accuracy", "seconds", "checkpoint")
 TEXTS = ("state", "architecture", "skip", "data", "backend", "reason")
 MIXED = ("depth",)
 """The facts of a summary by what they are; some architectures have several numbers for a depth."""
 
 ORDER = (
     "run", "state", "architecture", "depth", "skip", "data", "backend", "parameters", "step", "steps", "loss",
-    "validation_accuracy", "test_accuracy", "seconds", "made", "tags", "note", "folder", "reason",
+    "validation_accuracy", "test_accuracy", "seconds", "checkpoint", "made", "tags", "note", "folder", "reason",
 )  # fmt: skip
 """The facts of a summary as they are shown."""
 
-ENDED = ("finished", "stopped", "failed", "crashed")
+ENDED = ("finished", "stopped", "failed", "resumable", "crashed")
 """States in which nothing more happens to a run by itself."""
 
 SOURCES = ("settings.json", "events.jsonl", "curve.rows")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reskeras.files import read_at, read_json, size_of, write_whole
+from reskeras.files import cut, read_at, read_json, size_of, write_whole
 from reskeras.runs.errors import RunError
 
 FORMAT = 2
@@ -151,6 +151,11 @@ class TableWriter:
         rows["first"], rows["last"], rows["values"], rows["check"] = first, last, values, last
         return rows
 
+    def place(self) -> tuple[int, np.ndarray]:
+        """Return what `cut_table` takes to bring the table back to what it is now, the last row as bytes."""
+        row = self._window() if self._steps else np.empty(0, self._row)
+        return self._place, np.frombuffer(row.tobytes(), np.uint8)
+
     def flush(self) -> None:
         """Wait until everything written is on the disk."""
         os.fsync(self._descriptor)
@@ -158,6 +163,23 @@ class TableWriter:
     def close(self) -> None:
         """End writing."""
         os.close(self._descriptor)
+
+
+def cut_table(path: Path, rows: int, last: np.ndarray) -> None:
+    """Leave the first rows of a table, and behind them a last one; where there is no table, none is made.
+
+    Args:
+        path: the table without its endings `.json` and `.rows`.
+        rows: how many rows stay.
+        last: the bytes of the last row, or none.
+
+    Raises:
+        OSError: where it cannot be written.
+        TableError: where it is damaged.
+    """
+    head, file = _files(path)
+    if head.exists():
+        cut(file, rows * _read_header(head).row.itemsize, last.tobytes())
 
 
 def extremes(values: np.ndarray) -> np.ndarray:

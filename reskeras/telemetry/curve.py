@@ -17,6 +17,9 @@ class Curve:
     Args:
         model: compiled; where it keeps no running mean of a loss, there are no points.
         path: the file to append to.
+
+    Attributes:
+        lost_at: the first step by which the loss was no finite number any more; None while it is one.
     """
 
     def __init__(self, model: keras.Model, path: Path):
@@ -27,11 +30,16 @@ class Curve:
         self._before: np.ndarray | None = None
         self._pending = None
         self._epoch, self._epoch_open = 0, False
+        self.lost_at: int | None = None
 
     def begin_epoch(self, epoch: int) -> None:
         """Begin an epoch, counted from 1: Keras has set its sums to 0."""
         self._epoch, self._epoch_open = epoch, True
         self._before = self._pending = None
+
+    def go_on(self) -> None:
+        """Begin the next point at the sums as they are now, whose samples are in points written before."""
+        self._before = self._totals(self._copy(0, 0.0)[2])
 
     def add(self, step: int, seconds: float) -> None:
         """Add a point after so many steps and seconds; it is written with the next one, for the device may not have
@@ -69,7 +77,7 @@ class Curve:
         step, seconds, sums = copied
         if not self._known[0]:
             return
-        totals = np.array([float(backend.as_numpy(each)) for each in sums]).reshape(-1, 2)
+        totals = self._totals(sums)
         since = totals if self._before is None else totals - self._before
         if (since[:, 1] <= 0).any():
             return
@@ -77,6 +85,12 @@ class Curve:
         means = iter(since[:, 0] / since[:, 1])
         loss, accuracy = (next(means) if known else np.nan for known in self._known)
         self._writer.write(np.array([(step, self._epoch, seconds, loss, accuracy)], CURVE))
+        if self.lost_at is None and not np.isfinite(loss):
+            self.lost_at = step
+
+    @staticmethod
+    def _totals(sums) -> np.ndarray:
+        return np.array([float(backend.as_numpy(each)) for each in sums]).reshape(-1, 2)
 
     def flush(self) -> None:
         """Wait until everything written is on the disk."""

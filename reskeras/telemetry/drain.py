@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 
@@ -34,7 +35,17 @@ class Drain:
             Exception: what an earlier call has raised; from then on nothing is taken any more.
         """
         self._raise()
-        self._things.put((thing,))
+        self._things.put((self._take, thing, None))
+
+    def ask(self, function: Callable[[], Any]) -> Future:
+        """Have a function called once all that was put has been taken, and return what it will give.
+
+        Raises:
+            Exception: as `put` does.
+        """
+        self._raise()
+        self._things.put((lambda _: function(), None, asked := Future()))
+        return asked
 
     def finish(self) -> None:
         """Wait until everything has been taken, and end the thread; it raises as `put` does."""
@@ -52,13 +63,17 @@ class Drain:
             raise error
 
     def _run(self) -> None:
-        failed = False
+        failed: BaseException | None = None
         while (each := self._things.get()) is not None:
-            if failed:
-                continue
+            function, thing, asked = each
             try:
-                self._take(*each)
+                if failed is None:
+                    found = function(thing)
+                    if asked is not None:
+                        asked.set_result(found)
             except BaseException as error:
                 # Raised where the training runs, which is to end as if it had written itself.
-                self._error, failed = error, True
+                self._error = failed = error
+            if failed is not None and asked is not None:
+                asked.set_exception(failed)
             self.seconds = time.thread_time()

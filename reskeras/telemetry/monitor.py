@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import keras
@@ -102,6 +103,7 @@ class GradientMonitor(keras.callbacks.Callback):
         self._reader = backend.StateReader(model, [each.ring for each in self._recordings])
         self._drain = Drain(self._writer.take)
         self._pending = None
+        self._done = self._begun
         self._in_force = self._level
         self._began = self._begun
         self._read_at_step, self._read_at_time = self._begun, time.perf_counter()
@@ -115,6 +117,7 @@ class GradientMonitor(keras.callbacks.Callback):
     # every step's metrics to numbers, which waits for the device.
     def on_train_batch_begin(self, batch, logs=None):
         now = time.perf_counter()
+        self._done = self._epoch_began + batch
         if self._level != self._in_force:
             self._change_level()
         done = self._begun - self._read_at_step
@@ -145,6 +148,7 @@ class GradientMonitor(keras.callbacks.Callback):
             self._script.note_epoch(epoch + 1, self._begun, logs or {})
 
     def _end_epoch(self) -> None:
+        self._done = self._begun
         self._hand_over()
         if self._begun > self._read_at_step:
             self._pending = self._copy(self._begun)
@@ -178,6 +182,19 @@ class GradientMonitor(keras.callbacks.Callback):
         if self._script is not None:
             self._script.close()
         ring.detach(self._model.optimizer)
+
+    def places(self) -> Future:
+        """Write all steps up to the one that begins, or has ended, and return where each table will then stand.
+
+        To be called between two steps. What comes is as `StatisticsWriter.places` has it, or the error of the writing.
+        """
+        done = self._done
+        self._hand_over()
+        if done > self._read_at_step:
+            self._pending = self._copy(done)
+            self._hand_over()
+            self._read_at_step, self._read_at_time = done, time.perf_counter()
+        return self._drain.ask(self._writer.places)
 
     def _copy(self, done: int):
         return self._reader.copy(), done - self._began if self._counts_skipped else None

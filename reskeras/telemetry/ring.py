@@ -331,6 +331,13 @@ def _extend(optimizer, by: type) -> None:
     optimizer.__class__ = type(base.__name__, (by, base), {"__module__": base.__module__})
 
 
+def variables_without_rings(optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
+    """Return the variables of an optimizer, those that record left out: they are the same with and without."""
+    found = [each._recording for each in leaves(optimizer) if isinstance(each, _GradientRing)]
+    recorded = {id(variable) for each in found for variable in (each.ring, each.squares)}
+    return [variable for variable in optimizer.variables if id(variable) not in recorded]
+
+
 @contextmanager
 def _unlocked(optimizer):
     """Let an optimizer that is built take further variables."""

@@ -98,15 +98,21 @@ class StatisticsWriter:
             steps = np.intersect1d(steps, each)
         return steps, [rows[np.isin(known, steps)] for known, rows in found]
 
+    def places(self) -> dict[str, tuple[int, np.ndarray]]:
+        """Return the `place` of each table by its name, once everything written is on the disk."""
+        self.flush()
+        return {name: each.place() for name, each in self._tables().items()}
+
     def flush(self) -> None:
         """Wait until everything written is on the disk."""
-        for each in self._tables():
+        for each in self._tables().values():
             each.flush()
 
     def close(self) -> None:
         """End writing."""
-        for each in self._tables():
+        for each in self._tables().values():
             each.close()
 
-    def _tables(self) -> list[TableWriter]:
-        return [each for each in (self._weights, self._blocks, self._run) if each is not None]
+    def _tables(self) -> dict[str, TableWriter]:
+        known = {"weights": self._weights, "blocks": self._blocks, "run": self._run}
+        return {name: each for name, each in known.items() if each is not None}

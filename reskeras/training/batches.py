@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import keras
 import numpy as np
 
@@ -24,16 +26,30 @@ class Batches(keras.utils.PyDataset):
         self._samples, self._labels, self._indices = samples, labels, indices
         self.batch_size = min(batch_size, len(indices))
         self._seed = seed
-        self._epoch = 0
+        self._epoch = self._skipped = 0
         self._shuffle()
+
+    def starting_at(self, epoch: int, skipped: int = 0) -> Batches:
+        """Return the batches for a `fit` that begins at an epoch, counted from 0.
+
+        Args:
+            epoch: the first epoch.
+            skipped: how many batches of it are left out, and of any after it.
+        """
+        found = copy.copy(self)
+        # Keras ends an epoch before the first one, which brings the next order.
+        found._epoch, found._skipped = epoch, skipped
+        found._shuffle()
+        return found
 
     def _shuffle(self):
         self._order = np.random.default_rng([self._seed, 1, self._epoch]).permutation(self._indices)
 
     def __len__(self):
-        return len(self._order) // self.batch_size
+        return len(self._order) // self.batch_size - self._skipped
 
     def __getitem__(self, index):
+        index += self._skipped
         chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
         return self._samples[chosen].astype("float32"), self._labels[chosen]
 

@@ -85,17 +85,22 @@ def prepare(settings: RunSettings, data: datasets.Dataset | None = None) -> Prep
     return Prepared(settings, data, plan, network, model, batches, held_out, seconds)
 
 
-def rehearse(prepared: Prepared) -> Prepared:
-    """Do one training step, so that it is compiled, and leave everything else as if there had been none."""
+def rehearse(prepared: Prepared, level: str | None = None) -> Prepared:
+    """Do one training step, so that it is compiled, and leave everything else as if there had been none.
+
+    Args:
+        prepared: what is to be trained.
+        level: how much is measured; None for as much as the settings say.
+    """
     began = time.perf_counter()
     model = prepared.model
     # With what a run records, for the step is compiled with it.
-    make_ready(model, prepared.settings.training.telemetry)
+    make_ready(model, level or prepared.settings.training.telemetry)
     model.optimizer.build(model.trainable_variables)
     variables = [*model.variables, *model.optimizer.variables]
     before = [np.array(backend.as_numpy(each)) for each in variables]
     # Of a copy, which alone goes on to the order of the next epoch.
-    model.fit(copy.copy(prepared.batches), steps_per_epoch=1, verbose=0)
+    model.fit(copy.copy(prepared.batches), steps_per_epoch=1, shuffle=False, verbose=0)
     for variable, value in zip(variables, before, strict=True):
         variable.assign(value)
     backend.make_repeatable(prepared.settings.training.seed)

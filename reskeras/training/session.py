@@ -2,19 +2,67 @@
 
 from __future__ import annotations
 
-import keras
+from collections.abc import Iterator
 
-from reskeras import backend, speeds
+import keras
+import numpy as np
+
+from reskeras import backend, speeds, verdicts
 from reskeras.layers.slices import rows_of
+from reskeras.runs import checkpoints
 from reskeras.runs.events import EventWriter
 from reskeras.runs.folder import Run
 from reskeras.telemetry import GradientMonitor
+from reskeras.training.checkpointing import Progress, Resumption, Saver
+from reskeras.training.controls import Controls
 from reskeras.training.pace import Pace
-from reskeras.training.preparation import Prepared, prepare
-from reskeras.training.recorder import Recorder
+from reskeras.training.preparation import Prepared, prepare, rehearse
+from reskeras.training.recorder import NAMES, Recorder
 from reskeras.transforms.portable import save_portable
 
 EVALUATION_BATCH = 512
+
+
+class Diverged(ValueError):
+    """A training whose numbers are not finite any more, and what can be done about it."""
+
+
+class _OneTraining(keras.callbacks.CallbackList):
+    """The callbacks of a training that takes several calls of `fit`: they see one beginning, and one end by `end`."""
+
+    _begun = False
+
+    def on_train_begin(self, logs=None):
+        if not self._begun:
+            self._begun = True
+            super().on_train_begin(logs)
+        else:
+            # Keras may look at a batch when a `fit` begins, which draws a random number on PyTorch.
+            backend.set_generator_states(self._states)
+
+    def on_train_end(self, logs=None):
+        self._states = backend.generator_states()
+
+    def end(self) -> None:
+        """Tell the callbacks that the training has ended."""
+        super().on_train_end()
+
+
+def _validation(prepared: Prepared) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return samples and labels to validate on, None where none are held out."""
+    data, held_out = prepared.data, prepared.held_out
+    return (data.x_train[held_out].astype("float32"), data.y_train[held_out]) if len(held_out) else None
+
+
+def _parts(progress: Progress, epochs: int) -> Iterator[tuple[int, int, int]]:
+    """Yield first epoch, last epoch and batches to leave out of each `fit`: an epoch that has begun is one of its own,
+    since Keras takes all epochs of a `fit` for equally long."""
+    first = progress.epoch
+    if progress.position:
+        yield first, first + 1, progress.position
+        first += 1
+    if first < epochs:
+        yield first, epochs, 0
 
 
 class Session:
@@ -24,14 +72,21 @@ class Session:
         run: its folder, with settings.
         events: its event log.
         prepared: what was prepared for a run; used where that run had the same settings.
+        resumption: where the training goes on, if it has begun before.
 
     Attributes:
         pace: once training has begun, how fast it goes.
         recorder: once training has begun, the callback that can be asked to stop.
     """
 
-    def __init__(self, run: Run, events: EventWriter, prepared: Prepared | None = None):
-        self._run, self._events, self._prepared = run, events, prepared
+    def __init__(
+        self,
+        run: Run,
+        events: EventWriter,
+        prepared: Prepared | None = None,
+        resumption: Resumption | None = None,
+    ):
+        self._run, self._events, self._prepared, self._resumption = run, events, prepared, resumption
         self.pace: Pace | None = None
         self.recorder: Recorder | None = None
 
@@ -47,40 +102,109 @@ class Session:
             prepared = prepare(settings)
         weights = sum(map(rows_of, prepared.network.trainable_variables))
         self._events.write("built", parameters=prepared.plan.parameters(), weights=weights)
-        self.fit(prepared)
-        if measurement := self.measurement(prepared):
+        if self._resumption is not None:
+            prepared = self._go_back(prepared)
+        self.fit(prepared, keeps=True)
+        if self.pace and (measurement := self.measurement(prepared)):
             speeds.keep(measurement)
+        if self.recorder and self.recorder.lost_at is not None:
+            raise Diverged(self._why_lost())
         self._test(prepared)
         samples = prepared.data.x_test[:32].astype("float32")
         save_portable(prepared.network, self._run.model_path, samples)
         self._events.write("exported", file=self._run.model_path.name)
-        return "stopped" if self.recorder.stopped else "finished"
+        return "stopped" if self.recorder and self.recorder.stopped else "finished"
 
-    def fit(self, prepared: Prepared, *callbacks: keras.callbacks.Callback) -> None:
-        """Train what was prepared, with further callbacks; what is measured on the way is in the run's folder."""
-        training, data, batches = prepared.settings.training, prepared.data, prepared.batches
-        steps = training.total_steps(len(batches))
-        epochs = -(-steps // len(batches))
-        self._events.write("training", steps=steps, epochs=epochs, steps_per_epoch=len(batches), **backend.place())
-        monitor = GradientMonitor(self._run, training.telemetry)
+    def _go_back(self, prepared: Prepared) -> Prepared:
+        """Bring model and folder to where the checkpoint was taken."""
+        resumption, progress = self._resumption, self._resumption.progress
+        if resumption.checkpoint is not None:
+            # After a step there is every variable that the checkpoint has.
+            prepared = rehearse(prepared, resumption.facts.telemetry)
+            resumption.restore(prepared.model)
+        resumption.cut_back(self._run)
+        facts = {"step": progress.step, "epoch": progress.epoch + 1, "seconds": progress.seconds}
+        if resumption.checkpoint is not None:
+            facts["file"] = resumption.checkpoint.path.name
+        self._events.write("resumed", **facts, damaged=list(resumption.wrong))
+        return prepared
+
+    def fit(self, prepared: Prepared, *callbacks: keras.callbacks.Callback, keeps: bool = False) -> None:
+        """Train what was prepared, with further callbacks; what is measured on the way is in the run's folder.
+
+        Args:
+            prepared: what to train.
+            *callbacks: called behind those of the run.
+            keeps: whether checkpoints are taken.
+        """
+        training, resumption = prepared.settings.training, self._resumption
+        each = len(prepared.batches)
+        steps = training.total_steps(each)
+        epochs = -(-steps // each)
+        self._events.write("training", steps=steps, epochs=epochs, steps_per_epoch=each, **backend.place())
+        progress = resumption.progress if resumption else Progress()
+        if progress.step >= steps:
+            self._tell_last_epoch(prepared)
+            return
+        level = resumption.facts.telemetry if resumption and resumption.facts else training.telemetry
+        monitor = GradientMonitor(self._run, level)
         self.pace = Pace(prepared.seconds)
-        self.recorder = Recorder(self._run, self._events, batches.batch_size, steps, self.pace)
-        validation = None
-        if len(prepared.held_out):
-            validation = (data.x_train[prepared.held_out].astype("float32"), data.y_train[prepared.held_out])
+        saver = Saver(self._run, self._events, monitor, training) if keeps else None
+        controls = Controls(self._run, self._events, monitor)
+        self.recorder = Recorder(self._run, self._events, steps, each, self.pace, controls, saver, resumption)
+        joined = _OneTraining([monitor, self.recorder, *callbacks], add_history=True, model=prepared.model)
         try:
-            prepared.model.fit(
-                batches,
-                epochs=epochs,
-                verbose=0,
-                callbacks=[monitor, self.recorder, *callbacks],
-                validation_data=validation,
-                validation_batch_size=EVALUATION_BATCH,
-            )
+            for first, last, skipped in _parts(progress, epochs):
+                self._fit_part(prepared, joined, first, last, skipped)
+                if prepared.model.stop_training:
+                    break
+            joined.end()
         finally:
             # Keras calls no callback where a fit breaks off; what was measured until then stays on the disk.
-            monitor.close()
             self.recorder.close()
+            monitor.close()
+
+    def _tell_last_epoch(self, prepared: Prepared) -> None:
+        """Write the results of a last epoch that ended with its last step, where they are not written yet."""
+        progress, model = self._resumption.progress, prepared.model
+        if not progress.begun:
+            return
+        self._resumption.restore_metrics(model)
+        logs = {name: float(result) for name, result in model.get_metrics_result().items()}
+        if validation := _validation(prepared):
+            found = model.evaluate(*validation, batch_size=EVALUATION_BATCH, verbose=0, return_dict=True)
+            logs |= {f"val_{name}": float(result) for name, result in found.items()}
+        facts = {ours: logs[theirs] for theirs, ours in NAMES.items() if theirs in logs}
+        self._events.write("epoch", epoch=progress.epoch + 1, step=progress.step, **facts)
+
+    @staticmethod
+    def _fit_part(prepared: Prepared, joined: _OneTraining, first: int, last: int, skipped: int) -> None:
+        batches = prepared.batches.starting_at(first, skipped)
+        joined.set_params({"epochs": last, "steps": len(batches), "verbose": 0})
+        prepared.model.fit(
+            batches,
+            initial_epoch=first,
+            epochs=last,
+            # Keras would shuffle the batches once more, by Python's own random numbers.
+            shuffle=False,
+            verbose=0,
+            callbacks=joined,
+            validation_data=_validation(prepared),
+            validation_batch_size=EVALUATION_BATCH,
+        )
+
+    def _why_lost(self) -> str:
+        """Return where a training lost its numbers, and what can be done."""
+        found = [each.text for each in verdicts.of(self._run) if each.kind == "not a number"]
+        where = " ".join(found) or "Nothing was measured that says where: see --telemetry norms."
+        newest, _ = checkpoints.newest(self._run.checkpoints_path)
+        back = (
+            f"Its checkpoint of step {newest.step} is from before: reskeras resume {self._run.folder} "
+            "--learning-rate with a smaller number goes on from there."
+            if newest
+            else "There is no checkpoint from before. Start a run with a smaller learning rate."
+        )
+        return f"The loss was not a finite number any more by step {self.recorder.lost_at}. {where} {back}"
 
     def measurement(self, prepared: Prepared) -> speeds.Measurement | None:
         """Return how fast the training was; None where it was too short to tell."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from reskeras.installed import BackendMissing, resolve_backend
-from reskeras.runs import control, liveness
+from reskeras.runs import control, liveness, resuming
 from reskeras.runs.events import EventWriter
 from reskeras.runs.folder import Run, RunError
 from reskeras.runs.settings import RunSettings
@@ -50,6 +50,10 @@ def work(run: Run, prepared=None) -> int:
     try:
         signals.listen()
         status = _train(run, events, prepared, signals)
+    except resuming.Finished as error:
+        # The run stays finished.
+        _tell(str(error))
+        return 2
     except KeyboardInterrupt:
         return _end(events, "stopped", signals.ended, 1)
     except MemoryError:
@@ -72,15 +76,18 @@ def _train(run: Run, events: EventWriter, prepared, signals: _Signals) -> str:
     settings = run.settings
     if not isinstance(settings, RunSettings):
         raise RunError(f"{run.folder} was trained by a script of its own: only that script can go on with it.")
-    backend = resolve_backend(settings.training.backend)
+    found, wrong = resuming.checked(run) if (begun := resuming.has_begun(run)) else (None, [])
+    # What one backend has begun another cannot go on with: their random numbers differ.
+    backend = resolve_backend(str(found.facts.get("backend")) if found else settings.training.backend)
     events.write("starting", backend=backend, pid=os.getpid())
     load(backend)
+    from reskeras.training.checkpointing import Resumption
     from reskeras.training.session import Session
 
     if signals.ended:
         # Nor do they all let it pass.
         raise KeyboardInterrupt
-    signals.session = Session(run, events, prepared)
+    signals.session = Session(run, events, prepared, Resumption(found, tuple(wrong)) if begun else None)
     return signals.session.execute()
 
 
@@ -128,14 +135,14 @@ class _Signals:
 
     def _stop_waits(self) -> bool:
         """Return whether a command asked for the same and has not been taken up yet."""
-        return any(command == "stop" for _, command in control.waiting(self._run.commands_path))
+        return any(each.name == "stop" for each in control.waiting(self._run.commands_path))
 
 
 def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, (RunError, BackendMissing)):
         return str(error), 2
     # Keras-free modules name what a user can mend; anything else is a fault of ours or of a library.
-    if type(error).__name__ in ("DataError", "OptionError", "PlanError"):
+    if type(error).__name__ in ("DataError", "Diverged", "OptionError", "PlanError"):
         return str(error), 2
     first = (str(error).strip().splitlines() or [""])[0]
     if any(sign in str(error) for sign in ("RESOURCE_EXHAUSTED", "out of memory", "OutOfMemory")):

@@ -1,0 +1,220 @@
+"""Checkpoints: files with all that a training needs to go on, whole or not there, of which some are kept.
+
+FORMAT.md, beside this file, has the layout.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reskeras.files import draft_of
+
+MAGIC = b"reskeras checkpoint 1\n"
+"""What a file begins with; a reader refuses another version."""
+
+MOST_HEADER = 2**24
+"""Bytes that a header may have: it is read as a whole before anything else is known of the file."""
+
+_NAME = re.compile(r"step-(\d{12})\.checkpoint")
+_DIGEST, _LENGTH, _PIECE = 32, 8, 2**20
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is damaged, cut off, or of another version."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds.
+
+    Attributes:
+        path: its file.
+        facts: plain JSON values.
+        arrays: numbers by name; in memory only once they are looked at.
+    """
+
+    path: Path
+    facts: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+    @property
+    def step(self) -> int:
+        """After how many steps it was taken."""
+        return step_of(self.path)
+
+
+def step_of(path: Path) -> int:
+    """Return after how many steps a checkpoint was taken, as its name says."""
+    return int(_NAME.fullmatch(path.name)[1])
+
+
+def listed(folder: Path) -> list[Path]:
+    """Return the checkpoints in a folder, newest first, whole or not; what is called otherwise is none."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    return [folder / name for name in sorted(filter(_NAME.fullmatch, names), reverse=True)]
+
+
+def write(folder: Path, step: int, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Path:
+    """Write a checkpoint, and return its path once it is on the disk as a whole.
+
+    Args:
+        folder: where; made where it is missing.
+        step: after how many steps it was taken; one of the same step is replaced.
+        facts: plain JSON values.
+        arrays: by name, of real or whole numbers or truth values.
+
+    Raises:
+        OSError: where it cannot be written; the checkpoints before stay as they are.
+    """
+    folder.mkdir(exist_ok=True)
+    path = folder / f"step-{step:012d}.checkpoint"
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    described = [{"name": name, "dtype": each.dtype.str, "shape": np.shape(each)} for name, each in arrays.items()]
+    header = json.dumps({"facts": dict(facts), "arrays": described}).encode()
+    digest = hashlib.sha256()
+    with draft_of(path) as draft, open(draft, "wb") as file:
+        head = [MAGIC, len(header).to_bytes(_LENGTH, "little"), header]
+        for part in (*head, *(memoryview(each.reshape(-1).view(np.uint8)) for each in arrays.values())):
+            digest.update(part)
+            file.write(part)
+        file.write(digest.digest())
+        file.flush()
+        os.fdatasync(file.fileno())
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        # Else the file might be on the disk and its name not.
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return path
+
+
+def read(path: Path) -> Checkpoint:
+    """Return a checkpoint whose check sum holds.
+
+    Sizes are those of the file before anything is made room for, and nothing in the file is run or followed.
+
+    Raises:
+        CheckpointError: where it is damaged, cut off, or of another version.
+    """
+    with _opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        facts, described, start = _read_header(path, file, size)
+        digest, left = hashlib.sha256(), size - _DIGEST
+        file.seek(0)
+        while left:
+            part = file.read(min(_PIECE, left))
+            if not part:
+                raise CheckpointError(f"{path} was cut off while it was read.")
+            digest.update(part)
+            left -= len(part)
+        if file.read(_DIGEST) != digest.digest():
+            raise CheckpointError(f"{path} is damaged: its check sum is not that of what it holds.")
+        content = np.memmap(file, np.uint8, mode="r")
+    arrays = {}
+    for name, dtype, shape, length in described:
+        arrays[name] = content[start : start + length].view(dtype).reshape(shape)
+        start += length
+    return Checkpoint(path, facts, arrays)
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """Return the facts of a checkpoint from its header alone, whose check sum is not looked at.
+
+    Raises:
+        CheckpointError: as `read` does.
+    """
+    with _opened(path) as file:
+        return _read_header(path, file, os.fstat(file.fileno()).st_size)[0]
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        # Neither through a link out of the folder, nor waiting for the other end of a pipe.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise CheckpointError(f"{path} is not a file.")
+            yield file
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _read_header(path: Path, file, size: int) -> tuple[dict[str, Any], list[tuple], int]:
+    """Return the facts, (name, type, shape, bytes) of each array, and where the first begins."""
+    if file.read(len(MAGIC)) != MAGIC:
+        raise CheckpointError(f"{path} is no checkpoint that this version reads.")
+    length = int.from_bytes(file.read(_LENGTH), "little")
+    start = len(MAGIC) + _LENGTH + length
+    if length > MOST_HEADER or start + _DIGEST > size:
+        raise CheckpointError(f"{path} is damaged or cut off: its header has no room in it.")
+    try:
+        header = json.loads(file.read(length))
+        facts = dict(header["facts"])
+        described = [_described(each) for each in header["arrays"]]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise CheckpointError(f"{path} is damaged: its header cannot be read.") from None
+    wanted = start + sum(each[-1] for each in described) + _DIGEST
+    if wanted != size:
+        raise CheckpointError(f"{path} is damaged or cut off: it has {size:,} bytes of {wanted:,}.")
+    return facts, described, start
+
+
+def _described(entry: Mapping[str, Any]) -> tuple[str, np.dtype, tuple[int, ...], int]:
+    dtype, shape = np.dtype(str(entry["dtype"])), tuple(entry["shape"])
+    if dtype.kind not in "biuf" or len(shape) > 32 or not all(type(each) is int and each >= 0 for each in shape):
+        raise ValueError(f"an array of {dtype} and {shape}")
+    return str(entry["name"]), dtype, shape, math.prod(shape) * dtype.itemsize
+
+
+def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
+    """Return the newest whole checkpoint, None where there is none, and what is wrong with each that is newer."""
+    wrong = []
+    for path in listed(folder):
+        try:
+            return read(path), wrong
+        except CheckpointError as error:
+            wrong.append(str(error))
+    return None, wrong
+
+
+def rotate(folder: Path, keep: int) -> None:
+    """Remove all checkpoints but the last few, and the one of the lowest fact `score`, the first of equals.
+
+    Args:
+        folder: where they are.
+        keep: how many of the last are kept.
+    """
+    paths, scores = listed(folder), {}
+    for path in reversed(paths):
+        with contextlib.suppress(CheckpointError):
+            score = read_facts(path).get("score")
+            if isinstance(score, (int, float)) and math.isfinite(score):
+                scores[path] = score
+    kept = {*paths[:keep], *([min(scores, key=scores.get)] if scores else [])}
+    for path in paths:
+        if path not in kept:
+            path.unlink(missing_ok=True)
+
+
+def clear_drafts(folder: Path) -> None:
+    """Remove what a worker left behind that died while it wrote; for whoever holds the run's lock."""
+    for path in folder.glob(".*.draft"):
+        with contextlib.suppress(OSError):
+            path.unlink()

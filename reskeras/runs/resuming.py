@@ -1,0 +1,74 @@
+"""Whether a run that is over can go on, and what its worker goes on from."""
+
+from __future__ import annotations
+
+from reskeras.files import write_whole
+from reskeras.options import OptionError
+from reskeras.runs import checkpoints, control
+from reskeras.runs.checkpoints import Checkpoint
+from reskeras.runs.folder import Run, RunError
+from reskeras.runs.settings import RunSettings
+
+
+class Finished(RunError):
+    """A run has done everything that it was to do."""
+
+
+def has_begun(run: Run) -> bool:
+    """Return whether a worker has trained in a run's folder before."""
+    return any(event["event"] == "training" for event in run.events()) or bool(checkpoints.listed(run.checkpoints_path))
+
+
+def checked(run: Run) -> tuple[Checkpoint | None, list[str]]:
+    """Return what a run goes on from, and what is wrong with newer checkpoints.
+
+    Raises:
+        RunError: where it cannot go on, with what can be done.
+    """
+    settings = run.settings
+    if not isinstance(settings, RunSettings):
+        raise RunError(f"{run.folder} was trained by a script of its own: only that script can go on with it.")
+    found, wrong = checkpoints.newest(run.checkpoints_path)
+    if wrong and found is None:
+        raise RunError(f"{' '.join(wrong)} There is no whole checkpoint in {run.folder} to go on from.")
+    each = _steps_per_epoch(run)
+    if run.ending() == "finished" and (not each or not found or found.step >= settings.training.total_steps(each)):
+        raise Finished(
+            f"{run.name} is finished: all of its steps are done. To train it for more epochs: "
+            f"reskeras resume {run.folder} --epochs 5"
+        )
+    return found, wrong
+
+
+def _steps_per_epoch(run: Run) -> int | None:
+    known = [event.get("steps_per_epoch") for event in run.events() if event["event"] == "training"]
+    return known[-1] if known and isinstance(known[-1], int) and known[-1] > 0 else None
+
+
+def extend(run: Run, epochs: int) -> None:
+    """Have a run take so many more epochs than its newest checkpoint has, or than it was to take.
+
+    Raises:
+        RunError: where nobody knows yet how long an epoch is, or the settings cannot be written.
+        OptionError: for a number of epochs that no run has.
+    """
+    training, each = run.settings.training, _steps_per_epoch(run)
+    if each is None:
+        raise RunError(f"{run.name} has not trained yet: nothing says how many steps an epoch has.")
+    if epochs < 1:
+        raise OptionError({"epochs": f"epochs cannot be {epochs} (allowed: 1 or more). Did you mean 1?"})
+    steps = training.total_steps(each) + epochs * each
+    whole = -(-steps // each)
+    changed = {"epochs": whole, "steps": steps if steps % each else None}
+    settings = run.settings.model_copy(update={"training": training.model_copy(update=changed)})
+    RunSettings(**settings.model_dump())
+    write_whole(run.settings_path, settings.model_dump_json(indent=2) + "\n")
+    run.__dict__.pop("settings", None)
+
+
+def prepare(run: Run, learning_rate: float | None = None) -> None:
+    """Clear away commands that a dead worker has left, and leave those that the next one is to take up first."""
+    for command in control.waiting(run.commands_path):
+        control.take(run.commands_path, command.identifier)
+    if learning_rate is not None:
+        control.send(run.commands_path, "learning_rate", learning_rate)
