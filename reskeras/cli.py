@@ -13,6 +13,8 @@ from reskeras.runs.liveness import AlreadyRunning
 
 COMMANDS = {
     "train": "train:train_group",
+    "sweep": "sweep:sweep_group",
+    "queue": "queue:show_queue",
     "watch": "watch:watch",
     "runs": "runs:runs",
     "pause": "control:pause",

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
+from reskeras.runs.cells import Cell
 from reskeras.runs.keeping import KINDS, Deleted
 
 SYMBOLS = {
@@ -79,6 +80,18 @@ def deleted_lines(found: Sequence[Deleted], width: int | None = None) -> list[st
     return _lines({"run": [each.name for each in found], "deleted": times}, width)
 
 
+def cell_lines(found: Sequence[Cell], width: int | None = None) -> list[str]:
+    """Return a heading and a line for each cell of a sweep, with mean ± standard deviation over its seeds."""
+    columns = {name: [str(each.choices[name]) for each in found] for name in (found[0].choices if found else ())}
+    columns["runs"] = [f"{each.finished}/{each.runs}" for each in found]
+    for name, show in (("test_accuracy", percent), ("validation_accuracy", percent), ("loss", number)):
+        columns[name.removesuffix("_accuracy")] = [
+            show(each.means[name]) + (f" ± {show(each.deviations[name])}" if each.deviations[name] is not None else "")
+            for each in found
+        ]
+    return _lines(columns, width)
+
+
 def _lines(columns: dict[str, list[str]], width: int | None) -> list[str]:
     wide = {name: max(map(_cells, (name, *cells))) for name, cells in columns.items()}
 
@@ -88,7 +101,7 @@ def _lines(columns: dict[str, list[str]], width: int | None) -> list[str]:
     for name in SPARED:
         if width is not None and total() > width:
             wide.pop(name, None)
-    if width is not None and total() > width:
+    if width is not None and total() > width and "run" in wide:
         wide["run"] = max(wide["run"] - (total() - width), NARROWEST_NAME)
     made = [_column(name, columns[name], cells) for name, cells in wide.items()]
     return ["  ".join(cells).rstrip() for cells in zip(*made, strict=True)]

@@ -15,6 +15,7 @@ from readme import README, rendered
 from script_runs import ScriptRun
 
 from reskeras.cli import cli
+from reskeras.runs import keeping
 
 TEXT = README.read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, re.DOTALL)
@@ -39,7 +40,12 @@ def test_command_is_understood(command, monkeypatch, tmp_path):
     words = shlex.split(command, comments=True)[1:]
     checked = {}
     monkeypatch.setattr("reskeras.commands.train.train", lambda *arguments: checked.update(seen=arguments) or 0)
+    monkeypatch.setattr("reskeras.commands.train.enqueue", lambda *arguments: checked.update(seen=arguments) or 0)
     monkeypatch.chdir(tmp_path)
+    if words[0] in ("tag", "note", "rename", "delete", "restore"):
+        kept = ScriptRun(tmp_path / "saved_models" / words[1]).grow([1, 2, 3, 4]).finish().run
+        if words[0] == "restore":
+            keeping.delete(kept)
     if words[0] in ("watch", "export"):
         ScriptRun(tmp_path / words[1]).grow([1, 2, 3, 4]).finish()
     steered = []

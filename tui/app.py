@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -19,7 +20,7 @@ from textual.binding import Binding
 from textual.worker import Worker, get_current_worker
 
 from reskeras.request import Request
-from reskeras.runs import RUNS_FOLDER, Run, RunError, RunSettings, control, create, find, launch, listing
+from reskeras.runs import RUNS_FOLDER, Run, RunError, RunSettings, control, create, find, launch, listing, queue
 
 from . import run_list
 from .follow import RunReader
@@ -175,7 +176,7 @@ class ReskerasApp(App[None]):
             began = time.monotonic()
             snapshot = reader.read()
             self.post_message(RunRead(snapshot))
-            if not snapshot.is_live:
+            if not (snapshot.is_live or snapshot.state == "queued"):
                 return
             period = FOCUSED_SECONDS if self.app_focus else BLURRED_SECONDS
             self._wake.wait(max(period, (time.monotonic() - began) / BUSIEST))
@@ -232,6 +233,10 @@ class ReskerasApp(App[None]):
     @work(thread=True, group="find", exit_on_error=False)
     def find_live_run(self) -> None:
         """Look for a run that is being trained; the newest is opened."""
+        if queue.waiting(self.runs) and not queue.is_attended(self.runs):
+            # Whatever worked through the queue is gone; an error here keeps nobody from watching runs.
+            with contextlib.suppress(RunError):
+                queue.ensure(self.runs)
         live = next(listing.live_folders(listing.folders(self.runs)), None)
         if live is not None:
             self.post_message(LiveRunFound(Run(Path(live))))

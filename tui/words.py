@@ -28,6 +28,7 @@ class StateSign:
 
 
 STATES = {
+    "queued": StateSign("◷", "queued", "It waits for its turn: reskeras queue shows what waits."),
     "starting": StateSign("◌", "starting", "The worker loads its backend and builds the network."),
     "running": StateSign("●", "running", "Steps are being trained."),
     "pausing": StateSign("◑", "pausing", "A pause was asked for; the worker sleeps after the step at hand."),

@@ -13,8 +13,9 @@ import click
 
 from reskeras.commands.common import CONTEXT, Bar, fail, finite, runs_option
 from reskeras.options import suggest
-from reskeras.run_table import SYMBOLS, deleted_lines, runs_lines, usage_lines
+from reskeras.run_table import SYMBOLS, cell_lines, deleted_lines, runs_lines, usage_lines
 from reskeras.runs import keeping, listing
+from reskeras.runs.cells import cells, write_cells
 from reskeras.runs.listing import Wanted, ordered, records
 
 ON_A_SCREEN = 100
@@ -36,9 +37,13 @@ REASONS = 3
 @click.option("--reverse", is_flag=True, help="The other way round.")
 @click.option("--limit", type=click.IntRange(0), metavar="N", help="At most so many; on a terminal 100, 0 for all.")
 @click.option("--usage", is_flag=True, help="Show how much of the disk each run takes, by what.")
+@click.option("--cells", "by_cell", is_flag=True, help="Show mean and deviation over runs that differ in seed alone.")
+@click.option(
+    "--csv", "csv_path", type=click.Path(path_type=Path, dir_okay=False), help="With --cells: write them here."
+)
 @click.option("--trash", is_flag=True, help="Show the runs that were deleted and can be restored.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list, one record a run.")
-def runs(runs: Path, states, architecture, tags, text, sort, reverse, limit, usage, trash, as_json):
+def runs(runs: Path, states, architecture, tags, text, sort, reverse, limit, usage, by_cell, csv_path, trash, as_json):
     """List the runs, newest first.
 
     \b
@@ -59,6 +64,11 @@ def runs(runs: Path, states, architecture, tags, text, sort, reverse, limit, usa
     chosen = ordered(filter(Wanted(states, architecture, tags, text), known), sort, reverse)
     most = ON_A_SCREEN if limit is None and sys.stdout.isatty() and not as_json else limit or len(chosen)
     shown = chosen[:most]
+    if csv_path and not by_cell:
+        raise click.UsageError("--csv goes with --cells.")
+    if by_cell:
+        _show_cells(chosen, csv_path, as_json)
+        return
     if usage:
         with Bar("measuring") as bar:
             _measure(shown, bar)
@@ -71,6 +81,20 @@ def runs(runs: Path, states, architecture, tags, text, sort, reverse, limit, usa
     else:
         _print(usage_lines if usage else runs_lines, shown)
         _tell_rest(shown, len(chosen))
+
+
+def _show_cells(chosen: list[dict[str, Any]], path: Path | None, as_json: bool) -> None:
+    # As they were made: the first of a sweep is the first of the table.
+    found = cells(reversed(chosen))
+    if path:
+        write_cells(found, path)
+        click.echo(f"{len(found)} cells in {path}", err=True)
+    if as_json:
+        click.echo(json.dumps([vars(cell) for cell in found]))
+    elif not found:
+        click.echo("There is no such run.")
+    else:
+        _print(cell_lines, found)
 
 
 def _list_trash(runs: Path, as_json: bool) -> None:

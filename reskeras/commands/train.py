@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.markup import escape
 
+from reskeras import memory, speeds
 from reskeras.architectures import Architecture, Preset
 from reskeras.catalogue import TRAINABLE
 from reskeras.commands.choosing import choose_backend
-from reskeras.commands.common import CONTEXT, given
+from reskeras.commands.common import CONTEXT, finite, given
 from reskeras.commands.following import follow
 from reskeras.commands.network_group import NetworkGroup, network_options, network_summary, option_parameter
 from reskeras.options import describe
 from reskeras.request import check_request, check_trainable
-from reskeras.runs import RUNS_FOLDER, TrainingOptions, create, launch
+from reskeras.run_table import size
+from reskeras.runs import RUNS_FOLDER, TrainingOptions, create, launch, queue
 
 
 def _command(network: str, family: Architecture, preset: Preset | None) -> click.Command:
@@ -30,6 +33,7 @@ def _command(network: str, family: Architecture, preset: Preset | None) -> click
         click.Option(
             ["--runs"], type=click.Path(path_type=Path), default=RUNS_FOLDER, metavar="DIR", help="Folder of runs."
         ),
+        click.Option(["--queue"], is_flag=True, help="Let it wait for its turn: see reskeras queue."),
         click.Option(["--detach"], is_flag=True, help="Start the training and return; follow it with reskeras-tui."),
         click.Option(["--json", "as_json"], is_flag=True, help="Print the outcome as JSON; progress goes to stderr."),
     ]
@@ -40,9 +44,11 @@ def _command(network: str, family: Architecture, preset: Preset | None) -> click
         f"  reskeras train {network} {tiny}--data samples.npz --backend jax --json"
     )
 
-    def callback(name, runs, detach, as_json, **values):
+    def callback(name, runs, queue, detach, as_json, **values):
         options = given(values)
         trained = {option.name: options.pop(option.name) for option in training if option.name in options}
+        if queue:
+            return enqueue(network, options, trained, name, runs, as_json)
         return train(network, options, trained, name, runs, detach, as_json)
 
     return click.Command(
@@ -53,6 +59,21 @@ def _command(network: str, family: Architecture, preset: Preset | None) -> click
         short_help=family.summary,
         context_settings=CONTEXT,
     )
+
+
+def enqueue(network, options, training, name, runs, as_json) -> int:
+    """Have a network of the catalogue wait for its turn to be trained; return the exit code."""
+    request = check_request(network, options, training)
+    request = speeds.on_backend(request, speeds.choose(request).backend)
+    needed = memory.estimate(request).total
+    run = create(request.settings, runs, name)
+    queue.put(run, needed)
+    queue.ensure(runs)
+    if as_json:
+        click.echo(json.dumps(finite(run.summary())))
+    else:
+        click.echo(f"queued: {run.folder} (about {size(needed)} of memory); reskeras queue shows what waits")
+    return 0
 
 
 def train(network, options, training, name, runs, detach, as_json) -> int:

@@ -20,7 +20,7 @@ from reskeras.runs import Run, find, list_runs, results
 PERIOD = 1.0
 """Seconds between two lines."""
 
-LIVE = ("starting", "running", "pausing", "paused", "stopping")
+LIVE = ("queued", "starting", "running", "pausing", "paused", "stopping")
 
 
 @click.command(context_settings=CONTEXT)

@@ -12,6 +12,7 @@
     labels.json       tags and a note (runs/labels.py)
     summary.json      what the run came to, so that a list of runs need not read the rest (runs/summaries.py)
     alive.lock        held by the worker while it lives (runs/liveness.py)
+    queued            there while the run waits for its turn (runs/queue.py)
     commands/         requests to the worker (runs/control.py)
     checkpoints/      all that the training needs to go on, the last few and the best (runs/checkpoints.py)
 
@@ -21,6 +22,7 @@ Everything is written by one process. All numbers are little-endian. FORMAT.md, 
 from __future__ import annotations
 
 import math
+import os
 import shutil
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,7 +32,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from reskeras.files import read_json, write_whole
+from reskeras.files import read_json, size_of, write_whole
 from reskeras.options import suggest
 from reskeras.printable import printable
 from reskeras.runs import checkpoints, control, labels, liveness, results, statistics, summaries
@@ -49,6 +51,9 @@ LONGEST_NAME = 200
 
 MOST_SETTINGS = 2**20
 """Bytes of a settings file."""
+
+MARKER = "queued"
+"""The file that says that a run waits for its turn."""
 
 TABLES = ("weights", "blocks", "run")
 """The tables that a run may have."""
@@ -187,9 +192,11 @@ class Run:
         """Return the run's state, from the worker's lock and what it wrote.
 
         Of a live run: `starting`, `running`, `pausing` (asked for, and not yet taken up), `paused` or `stopping`. Else
-        `finished`, `stopped` or `failed`; or where it ended without a word `resumable`, or `crashed` where there is no
-        checkpoint either.
+        `queued`, where it waits for its turn; `finished`, `stopped` or `failed`; or where it ended without a word
+        `resumable`, or `crashed` where there is no checkpoint either.
         """
+        if waits(str(self.folder)):
+            return "queued"
         if liveness.is_held(self.lock_path):
             return self._live_state()
         return self.ending() or ("resumable" if checkpoints.listed(self.checkpoints_path) else "crashed")
@@ -265,6 +272,13 @@ def _sizes(table: Table, group: str) -> np.ndarray:
         return np.array([int(table.header.facts["sizes"][place]) for place in table.header.columns[group]])
     except (KeyError, IndexError, TypeError, ValueError, OverflowError):
         raise RunError("The table of weights is damaged: it does not tell the sizes of the weights.") from None
+
+
+def waits(folder: str) -> bool:
+    """Return whether the run in a folder waits for its turn; one that was started, however it ended, does not."""
+    if not os.path.lexists(f"{folder}/{MARKER}"):
+        return False
+    return not (size_of(f"{folder}/events.jsonl") or liveness.is_held(f"{folder}/alive.lock"))
 
 
 def _read_json(path: Path) -> Any:

@@ -56,8 +56,8 @@ def _at_rest(run: Run, what: str) -> Iterator[None]:
         lock = liveness.hold(run.lock_path)
     except liveness.AlreadyRunning:
         raise RunError(
-            f"{run.name} is being trained and cannot be {what} meanwhile. Stop it first (press s in reskeras-tui, or "
-            f"Ctrl-C where it was started), or wait for its end: reskeras watch {run.folder}"
+            f"{run.name} is being trained and cannot be {what} meanwhile. Stop it first (reskeras stop {run.folder}), "
+            f"or wait for its end: reskeras watch {run.folder}"
         ) from None
     except OSError as error:
         raise RunError(f"{run.folder} cannot be {what}: {error.strerror}.") from None
