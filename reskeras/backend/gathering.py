@@ -98,7 +98,7 @@ def _functions():
         def forward(ctx, y, anchor, seat, skip, channels):
             ctx.seat = seat
             wide = y.float()
-            squares = (wide * wide).movedim(channels, -1).flatten(0, -2).sum(0)
+            squares = (wide * wide).sum([axis for axis in range(y.ndim) if axis != channels % y.ndim])
             seen = seat.seen[seat.place] = Seen(squares, y.numel() // len(squares))
             if skip is not None:
                 skip = skip.float()
