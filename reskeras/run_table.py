@@ -129,7 +129,7 @@ def _state(record: dict[str, Any]) -> str:
 
 def _steps(done: int | None, total: int | None) -> str:
     """Return how far a run is; nobody knows how many steps a generator has."""
-    return f"{done:,}/{total:,}" if total else f"{done:,}" if done else "-"
+    return f"{done or 0:,}/{total:,}" if total else f"{done:,}" if done else "-"
 
 
 def number(value: float | None) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from workbench import ENDLESS, FIRST_TRAINING, environment, events, left_over, steps_of, trained_weights, wait_for
 
-from reskeras.runs import Run, control
+from reskeras.runs import Run, control, summaries
 from reskeras.training import worker as worker_module
 
 pytest_plugins = ["workbench"]
@@ -29,6 +29,13 @@ def first_training(**changes):
     """Return what the `finished` run was trained with, but for some changes."""
     training = {**FIRST, **changes}
     return {"options": {"depth": training.pop("depth"), "width": training.pop("width")}, **training}
+
+
+def test_what_a_run_came_to_is_kept_when_it_ends(bench):
+    run = bench.train(steps=5)
+    facts, _ = summaries.kept(str(run.folder))
+    summary = run.summary()
+    assert facts["state"] == "finished" and facts == {name: summary[name] for name in facts}
 
 
 def test_the_same_seed_gives_the_same_run_twice(bench, finished):

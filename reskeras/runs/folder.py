@@ -167,7 +167,7 @@ class Run:
         stored = "gradient_norm" if is_rms else statistic
         if table is not None and stored in table.header.statistics:
             groups = table.header.groups
-            group = by or next(each for each in ("layer", "block", "run") if each in groups)
+            group = by or next((each for each in ("layer", "block", "run") if each in groups), None)
             if group in groups:
                 found = table.series(stored, group, start, stop)
                 return found.divided_by(np.sqrt(_sizes(table, group))) if is_rms else found

@@ -98,6 +98,14 @@ def keep(run: Run, summary: dict[str, Any], sources: list[tuple[int, int] | None
         write_whole(run.summary_path, json.dumps({"format": FORMAT, "of": sources, **facts}, allow_nan=False) + "\n")
 
 
+def leave(run: Run) -> None:
+    """Keep what a run came to that has written its end and still holds its lock."""
+    sources = state_of(str(run.folder))
+    with contextlib.suppress(OSError, ValueError):
+        if ending := run.ending():
+            keep(run, {**run.summary(), "state": ending}, sources)
+
+
 def kept(folder: str) -> tuple[dict[str, Any], float] | None:
     """Return what an ended run in a folder came to, and when its settings were written, in seconds since 1970; None
     where that is to be read from its other files."""

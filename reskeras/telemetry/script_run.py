@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 
 from reskeras import backend, runs
-from reskeras.runs import liveness
+from reskeras.runs import liveness, summaries
 from reskeras.runs.events import EventWriter
 from reskeras.runs.folder import Run
 from reskeras.runs.results import RESERVED
@@ -102,6 +102,7 @@ class ScriptRun:
         """End the run, as `"finished"`, `"stopped"` or `"failed"`."""
         self._events.write("end", status=status, code=0 if status != "failed" else 1)
         self._events.flush()
+        summaries.leave(self.run)
         self.close()
 
     def close(self) -> None:

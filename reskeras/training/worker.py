@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from reskeras.installed import BackendMissing, resolve_backend
-from reskeras.runs import control, liveness, resuming
+from reskeras.runs import control, liveness, resuming, summaries
 from reskeras.runs.events import EventWriter
 from reskeras.runs.folder import Run, RunError
 from reskeras.runs.settings import RunSettings
@@ -41,6 +41,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def work(run: Run, prepared=None) -> int:
     """Train a run whose lock is held, with what is `prepared` if it is for such a run, and return the exit code."""
+    code = _work(run, prepared)
+    summaries.leave(run)
+    return code
+
+
+def _work(run: Run, prepared) -> int:
     try:
         events = EventWriter(run.events_path)
     except OSError as error:

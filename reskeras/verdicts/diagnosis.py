@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from reskeras.runs.errors import RunError
 from reskeras.runs.folder import Run, Weight
+from reskeras.runs.statistics import OF_WEIGHTS
 from reskeras.runs.tables import Series
 from reskeras.verdicts import depth, rate, units
 from reskeras.verdicts.recorded import LEAST_STEPS, columns, lengths, measured, scaled, windows
@@ -35,6 +37,7 @@ def of(run: Run) -> list[Verdict]:
     weights = run.weights()
     if not weights:
         return []
+    _check_whole(run)
     kernels, rows = kernels_of(weights), len(run.series("gradient_norm", "run").last)
 
     def of_weights(statistic: str, by: str) -> Series:
@@ -72,6 +75,15 @@ def of(run: Run) -> list[Verdict]:
         verdicts.append(_healthy(total, ratios, backward))
     # Among equally bad ones, causes come before what follows from them: the order of the list.
     return sorted(verdicts, key=lambda each: -SEVERITIES.index(each.severity))
+
+
+def _check_whole(run: Run) -> None:
+    """Raise RunError where the table of weights lacks what every training measures."""
+    header = run.table("weights").header
+    lacking = [each.name for each in OF_WEIGHTS if each.level == "norms" and each.name not in header.statistics]
+    lacking += [group for group in ("weight", "layer", "run") if group not in header.groups]
+    if lacking:
+        raise RunError(f"The table of weights in {run.folder} is damaged: it lacks {', '.join(lacking)}.")
 
 
 def kernels_of(weights: Sequence[Weight]) -> list[int]:
