@@ -111,17 +111,28 @@ def norms(tensors: Sequence[Any], stacked: Sequence[bool]) -> Any:
     return keras.ops.sqrt(keras.ops.concatenate(squares))
 
 
+SHORT_STACK = 32
+"""So many rows are measured as tensors of their own by PyTorch, all of a list in one call."""
+
+
 def _norms_torch(tensors, stacked):
     import torch
 
     # PyTorch accumulates narrower numbers in float32 by itself, and refuses wider ones.
     tensors = [each.float() if each.dtype == torch.float64 else each for each in tensors]
-    single = [each for each, rows in zip(tensors, stacked, strict=True) if not rows]
-    norms = iter(torch._foreach_norm(single, 2, torch.float32) if single else ())
-    parts = []
-    for each, rows in zip(tensors, stacked, strict=True):
-        found = torch.linalg.vector_norm(each.flatten(1), dim=1, dtype=torch.float32) if rows else next(norms)
-        parts.append(found.reshape(-1))
+    long = [rows and len(each) > SHORT_STACK for each, rows in zip(tensors, stacked, strict=True)]
+    single = []
+    for each, rows, is_long in zip(tensors, stacked, long, strict=True):
+        single += () if is_long else each.unbind(0) if rows else (each,)
+    found = torch._foreach_norm(single, 2, torch.float32) if single else ()
+    if not any(long):
+        return torch.stack(found)
+    norms, parts = iter(found), []
+    for each, rows, is_long in zip(tensors, stacked, long, strict=True):
+        if is_long:
+            parts.append(torch.linalg.vector_norm(each.flatten(1), dim=1, dtype=torch.float32))
+        else:
+            parts += [next(norms).reshape(1) for _ in range(len(each) if rows else 1)]
     return torch.cat(parts)
 
 
