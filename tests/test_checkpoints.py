@@ -129,8 +129,9 @@ def test_one_that_finds_no_room_leaves_those_before(folder, monkeypatch):
     assert [path.name for path in folder.iterdir()] == [first.name]
 
 
-def test_what_a_dead_worker_was_writing_is_cleared_away(folder):
-    path = checkpoints.write(folder, 1, {}, ARRAYS)
+def test_what_a_dead_worker_left_is_cleared_away(folder):
+    kept = checkpoints.write(folder, 1, {}, ARRAYS)
     (folder / ".123-456.draft").write_bytes(b"half")
-    checkpoints.clear_drafts(folder)
-    assert list(folder.iterdir()) == [path]
+    checkpoints.write(folder, 2, {}, ARRAYS).write_bytes(b"damaged")
+    checkpoints.clear_after(folder, 1)
+    assert list(folder.iterdir()) == [kept]

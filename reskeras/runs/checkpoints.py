@@ -213,8 +213,10 @@ def rotate(folder: Path, keep: int) -> None:
             path.unlink(missing_ok=True)
 
 
-def clear_drafts(folder: Path) -> None:
-    """Remove what a worker left behind that died while it wrote; for whoever holds the run's lock."""
-    for path in folder.glob(".*.draft"):
+def clear_after(folder: Path, step: int) -> None:
+    """Remove what a worker left half written, and damaged checkpoints newer than the one that a run goes on from, which
+    would count among the last; for whoever holds the run's lock."""
+    newer = [path for path in listed(folder) if step_of(path) > step]
+    for path in (*folder.glob(".*.draft"), *newer):
         with contextlib.suppress(OSError):
             path.unlink()

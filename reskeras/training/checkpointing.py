@@ -227,7 +227,7 @@ class Resumption:
         Raises:
             OSError: where these cannot be written.
         """
-        checkpoints.clear_drafts(run.checkpoints_path)
+        checkpoints.clear_after(run.checkpoints_path, self.progress.step)
         rows = self.facts.rows if self.facts else {}
         for name in TABLES:
             last = self.checkpoint.arrays[f"table/{name}"] if name in rows else np.empty(0, np.uint8)
