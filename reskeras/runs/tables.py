@@ -53,12 +53,12 @@ class Header:
     window_rows: int
     facts: dict[str, Any]
 
-    @property
+    @cached_property
     def width(self) -> int:
         """How many columns there are."""
         return 1 + max((column for each in self.columns.values() for column in each), default=-1)
 
-    @property
+    @cached_property
     def row(self) -> np.dtype:
         """A row: first and last step of the window; least, median and largest value; the last step once more."""
         shape = (3, len(self.statistics), self.width)

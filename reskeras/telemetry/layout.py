@@ -25,7 +25,8 @@ MEASURED = (
 )
 """What a step measures of each weight, in this order."""
 
-_SUMMED = ("nan_count", "inf_count", "zero_count")
+_NORMS = 4
+"""The first so many are norms; the others are counts."""
 
 
 @dataclass(frozen=True)
@@ -55,23 +56,31 @@ class WeightLayout:
         Args:
             measured: (T, `MEASURED`, weights) as the steps measured them.
         """
-        found = measured[:, :, self.order].astype(np.float64)
-        # In float64, since the square of a large norm leaves the range of float32.
-        wide = np.empty((*found.shape[:2], self.header.width))
+        found = measured[:, :, self.order]
+        norms, counts = found[:, :_NORMS], found[:, _NORMS:]
+        wide = np.empty((len(found), len(MEASURED), self.header.width), np.float32)
         wide[:, :, : found.shape[2]] = found
-        summed = np.array([each in _SUMMED for each in MEASURED])
-        for starts, groups, columns in self.groups:
-            if len(groups):
-                wide[:, summed, columns] = np.add.reduceat(found[:, summed], starts, axis=-1)[:, :, groups]
-                roots = np.sqrt(np.add.reduceat(np.square(found[:, ~summed]), starts, axis=-1))
-                wide[:, ~summed, columns] = roots[:, :, groups]
+        ratio = np.empty((len(found), self.header.width), np.float32)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            ratio[:, : found.shape[2]] = _ratio(norms)
+            # In float64, since the square of a large norm leaves the range of float32.
+            squares = np.square(norms, dtype=np.float64)
+            for starts, groups, columns in self.groups:
+                if len(groups):
+                    roots = np.sqrt(np.add.reduceat(squares, starts, axis=-1)[:, :, groups])
+                    wide[:, :_NORMS, columns], ratio[:, columns] = roots, _ratio(roots)
+                    sums = np.add.reduceat(counts, starts, axis=-1, dtype=np.float64)
+                    wide[:, _NORMS:, columns] = sums[:, :, groups]
         each = dict(zip(MEASURED, wide.swapaxes(0, 1), strict=True))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            weight = each["weight_norm"]
-            each["update_ratio"] = np.where(weight > 0, each["update_norm"] / weight, np.nan)
-        each["zero_share"] = each["zero_count"] / self.sizes
-        with np.errstate(over="ignore"):
-            return np.stack([each[name] for name in self.header.statistics], axis=1).astype(np.float32)
+        each["update_ratio"] = ratio
+        each["zero_share"] = np.divide(each["zero_count"], self.sizes, dtype=np.float32)
+        return np.stack([each[name] for name in self.header.statistics], axis=1)
+
+
+def _ratio(norms: np.ndarray) -> np.ndarray:
+    """Return update over weight, (T, columns), from norms as measured; not a number where the weight is 0."""
+    weight, update = (norms[:, MEASURED.index(each)] for each in ("weight_norm", "update_norm"))
+    return np.where(weight > 0, update / weight, np.nan)
 
 
 def weight_layout(variables: list[keras.Variable]) -> WeightLayout:

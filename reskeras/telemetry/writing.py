@@ -96,7 +96,7 @@ class StatisticsWriter:
         steps = found[0][0]
         for each, _ in found[1:]:
             steps = np.intersect1d(steps, each)
-        return steps, [rows[np.isin(known, steps)] for known, rows in found]
+        return steps, [rows if len(known) == len(steps) else rows[np.isin(known, steps)] for known, rows in found]
 
     def places(self) -> dict[str, tuple[int, np.ndarray]]:
         """Return the `place` of each table by its name, once everything written is on the disk."""
