@@ -34,6 +34,14 @@ def test_there_is_something_to_test():
     assert SNIPPETS
 
 
+@pytest.mark.any_backend
+def test_every_promise_has_its_test():
+    promised = re.findall(r"`(tests/\S+\.py)::(\w+)`", TEXT)
+    assert promised
+    for file, name in promised:
+        assert f"\ndef {name}(" in (README.parent / file).read_text(), f"{file} has no {name}"
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_is_understood(command, monkeypatch, tmp_path):
     """What only reads is run; a training is checked as a whole, and what it does is for whoever copies it."""
