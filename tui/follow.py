@@ -32,6 +32,9 @@ LOG_TAIL_BYTES = 256 * 1024
 LONGEST_LINE = 16 * 1024
 """Bytes of a line of the log; of a longer one the end is shown."""
 
+ENDS = ("stopping", "tested", "exported", "end")
+"""Events that no longer hold once a worker goes on with a run."""
+
 SPEED_SECONDS = 10.0
 """The speed is that of the last so many seconds."""
 
@@ -63,7 +66,7 @@ class Snapshot:
     Attributes:
         run: the run.
         state: one of `words.STATES`.
-        events: kind of event -> the last such event.
+        events: kind of event -> the last such event, in the order of these; of a run that goes on, no former end.
         curve: the training curve, with the fields of `series.CURVE`.
         validation: results of the epochs.
         metrics: metrics other than loss and accuracy, in the order of their names in the log.
@@ -119,7 +122,7 @@ class Snapshot:
     @cached_property
     def facts(self) -> dict[str, Any]:
         """The newest of each fact about the training."""
-        return results.facts(sorted(self.events.values(), key=lambda event: event.get("time", 0)))
+        return results.facts(self.events.values())
 
     @property
     def step(self) -> int:
@@ -239,7 +242,7 @@ class RunReader:
             return Snapshot(
                 run=self.run,
                 state=state,
-                events={event["event"]: event for event in self._events},
+                events=last_of_each(self._events),
                 curve=self._read_curve(),
                 validation=validation(self._events),
                 metrics=metrics(self._events),
@@ -268,6 +271,9 @@ class RunReader:
         kept, seen, known = self._norms[by], _version(self.run.folder / "weights.rows"), self._norms_seen.get(by)
         if known == (seen, True):
             return
+        if known and known[0] and seen and known[0][0] != seen[0]:
+            # Another file: a run that goes on has been cut back to where it does.
+            kept = self._norms[by] = Norms()
         found = self.run.series("gradient_norm", by, start=kept.read)
         self._names[by] = found.names
         if len(found.last):
@@ -304,6 +310,17 @@ def plain_line(line: bytes) -> str:
     """Return a line of a log as a person saw it in the end, without escape sequences and overwritten text."""
     text = printable(line[-LONGEST_LINE:].decode("utf-8", "replace"), keep="\r\t\x08")
     return text.rstrip("\r").rsplit("\r", 1)[-1].replace("\t", "    ").replace("\x08", "")
+
+
+def last_of_each(events: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the last event of each kind, in the order in which they were written; clocks may go backwards."""
+    found: dict[str, dict[str, Any]] = {}
+    for event in events:
+        over = ENDS if event["event"] == "starting" else ()
+        for kind in (event["event"], *over):
+            found.pop(kind, None)
+        found[event["event"]] = event
+    return found
 
 
 def validation(events: list[dict[str, Any]]) -> Validation:
@@ -345,10 +362,11 @@ def _number(value: Any) -> float:
     return float(value) if isinstance(value, (int, float)) else float("nan")
 
 
-def _version(path) -> tuple[int, int] | None:
-    """Return what a write to a file changes: its size, and its time, for an open window is written in place."""
+def _version(path) -> tuple[int, int, int] | None:
+    """Return which file it is, and what a write to it changes: its size, and its time, for an open window is written in
+    place."""
     try:
         facts = path.stat()
     except OSError:
         return None
-    return facts.st_size, facts.st_mtime_ns
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns

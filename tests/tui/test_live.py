@@ -11,6 +11,8 @@ from reskeras_tui.screens.live import LiveScreen
 from reskeras_tui.widgets.run_status import RunStatus
 from watching import text_of, until
 
+from reskeras.runs.tables import cut_table
+
 pytestmark = pytest.mark.any_backend
 
 
@@ -159,6 +161,27 @@ def test_norms_are_read_once_and_kept_small(tmp_path):
         assert snapshot.names == norms.names and len(snapshot.steps) <= MOST_ROWS + 1
         assert snapshot.steps[-1] == norms.last[-1] == snapshot.step
         np.testing.assert_allclose(snapshot.norms.max(axis=0), norms.largest.max(axis=0))
+    run.close()
+
+
+def test_a_run_that_goes_on_is_read_anew_from_where_it_does(tmp_path):
+    run = RecordedRun(tmp_path, layers=4).begin().grow(100).finish()
+    reader = RunReader(run.run)
+    before = reader.read()
+    assert before.steps[-1] == 100 and "tested" in before.events and before.fact("test_accuracy") == 0.9722
+    cut_table(run.run.folder / "weights", 40, np.empty(0, np.uint8))
+    run.events.write("starting", backend="torch", pid=1)
+    after = reader.read()
+    assert after.steps.tolist() == list(range(1, 41))
+    np.testing.assert_array_equal(after.norms, before.norms[:40])
+    assert "tested" not in after.events and after.fact("test_accuracy") is None and after.fact("backend") == "torch"
+
+
+def test_the_newest_fact_is_the_one_written_last_whatever_the_clock_says(tmp_path):
+    run = RecordedRun(tmp_path).begin()
+    with open(run.run.events_path, "a") as log:
+        log.write('{"time": 5.0, "event": "training", "steps": 77}\n')
+    assert RunReader(run.run).read().fact("steps") == 77
     run.close()
 
 
