@@ -270,7 +270,7 @@ def test_of_several_deleted_runs_of_one_name_the_last_comes_back(home):
         keeping.delete(run)
     make(home, "again")
     done = command("restore", "again", "--runs", home)
-    assert (done.code, "Restore it with --as NAME" in done.err) == (2, True)
+    assert (done.code, "Restore it with --as NAME" in re.sub(r"\s+", " ", done.err)) == (2, True)
     assert len(keeping.deleted(home)) == 2
     command("restore", "again", "--as", "second", "--runs", home)
     assert labels.read(home / "second").note == "number 2"
@@ -292,7 +292,8 @@ def test_the_trash_is_emptied_only_when_somebody_says_so(home):
     command("delete", "baseline", "--runs", home)
     refused = command("empty-trash", "--runs", home)
     assert refused.code == 2
-    assert "1 deleted run in" in refused.err and "Say --yes" in refused.err
+    told = re.sub(r"\s+", " ", refused.err)
+    assert "1 deleted run in" in told and "Say --yes" in told
     assert len(keeping.deleted(home)) == 1
     done = command("empty-trash", "--yes", "--runs", home)
     assert done.out == f"removed: 1 deleted run in {home}/.trash\n"

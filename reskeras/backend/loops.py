@@ -161,6 +161,11 @@ def _zero_of(tensor):
     return tf.where(tf.math.is_nan(first) | (first == first), tf.zeros_like(first), first)
 
 
+def _length(rows) -> int:
+    """Return how many rows there are; a tensor of a graph has a shape and no length."""
+    return len(rows) if isinstance(rows, list) else rows.shape[0]
+
+
 def scan_in_segments(body, carry: Any, slices: list[Any], depth: int, constants: tuple = ()):
     """Do as `scan` does, keeping for the backward pass the carry of every k-th run alone, k the root of the depth.
 
@@ -171,7 +176,7 @@ def scan_in_segments(body, carry: Any, slices: list[Any], depth: int, constants:
     whole = depth // length * length
 
     def segment(carry, rows, constants):
-        return scan(body, carry, rows, len(rows[0]), constants)
+        return scan(body, carry, rows, _length(rows[0]), constants)
 
     def in_segments(each):
         if isinstance(each, list):
