@@ -180,6 +180,8 @@ def test_train_measures_two_backends_and_takes_the_faster(tmp_path, cache, backe
     present = installed.installed_backends()
     if len(present) < 2:
         pytest.skip("a single backend is installed")
+    if backend == "jax" and "torch" in present:
+        pytest.skip("the same two are measured with PyTorch under test")
     wanted = {backend, next(name for name in ("torch", "jax", "tensorflow") if name != backend and name in present)}
     hidden = next((name for name in present if name not in wanted), "none")
     monkeypatch.delenv("KERAS_BACKEND")

@@ -10,7 +10,9 @@ from weights import randomise_normalizations
 from reskeras.weights import resnet_from_keras
 
 
-def test_the_network_computes_what_keras_computes():
+def test_the_network_computes_what_keras_computes(backend):
+    if backend == "jax":
+        pytest.skip("JAX compiles each operation of 50 layers; the shortest DenseNet has every kind of them")
     source = keras.applications.ResNet50(weights=None, input_shape=(64, 64, 3), classes=7, classifier_activation=None)
     randomise_normalizations(source)
     x = np.random.default_rng(0).normal(size=(2, 64, 64, 3)).astype("float32")

@@ -68,6 +68,7 @@ def test_a_paused_run_sleeps_and_still_takes_commands(worker):
     assert rate.median[rate.last <= paused["step"]].max() == pytest.approx(1e-3)
 
 
+@pytest.mark.any_backend
 def test_a_signal_ends_a_paused_run_with_a_checkpoint(worker):
     run = worker.run
     answer_to(run, "pause")
@@ -77,6 +78,7 @@ def test_a_signal_ends_a_paused_run_with_a_checkpoint(worker):
     assert checkpoints.newest(run.checkpoints_path)[0].step == run.summary()["step"] == events(run, "epoch")[-1]["step"]
 
 
+@pytest.mark.any_backend
 def test_what_a_run_cannot_do_is_refused_with_the_reason(worker):
     run = worker.run
     refused = answer_to(run, "resume")
@@ -102,6 +104,7 @@ def test_the_level_of_telemetry_is_set(worker):
     assert checkpoints.newest(run.checkpoints_path)[0].facts["telemetry"] == "off"
 
 
+@pytest.mark.any_backend
 def test_the_shell_steers_a_run(worker, tmp_path):
     run = worker.run
 

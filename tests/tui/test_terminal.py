@@ -113,6 +113,7 @@ def test_gives_the_terminal_back_when_it_is_told_to_end(terminal, number):
     assert LEAVE_SCREEN in screen.shown
 
 
+@pytest.mark.any_backend
 def test_a_run_outlives_the_program_and_is_found_again(terminal, tmp_path):
     first = terminal()
     first.until(lambda: b"architecture" in first.shown)
