@@ -172,7 +172,8 @@ def test_what_is_kept_grows_with_the_depth_and_not_with_its_square(backend, dens
         pytest.skip("TensorFlow does not tell what it keeps; tests/benchmarks/bench_recompute.py measures it")
     _kept = {"torch": _kept_by_torch, "jax": _kept_by_jax}[backend]
     x = np.ones((2, 64, 4), "float32")
-    kept = {recompute: [_kept(dense(depth, recompute), x) for depth in ((2, 4, 8) if backend == "jax" else (4, 8, 16))] for recompute in (False, True)}
+    depths = (2, 4, 8) if backend == "jax" else (4, 8, 16)
+    kept = {recompute: [_kept(dense(depth, recompute), x) for depth in depths] for recompute in (False, True)}
     for recompute, order in ((False, 2), (True, 1)):
         small, middle, large = kept[recompute]
         assert abs(np.log2((large - middle) / (middle - small)) - order) < 0.2, kept
