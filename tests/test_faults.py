@@ -36,6 +36,7 @@ def check_unfinished(run):
     assert shown["state"] == run.state()
 
 
+@pytest.mark.any_backend
 def test_a_run_whose_end_finds_no_room_does_not_pass_for_a_success(bench):
     """The disk is full within the last line of the log, whose place is known from a run with more room."""
     roomy = bench.train(steps=5)
@@ -78,6 +79,7 @@ def test_a_full_disk_ends_the_run_with_a_sentence(file_size, steps, last, bench)
     check_unfinished(run)
 
 
+@pytest.mark.any_backend
 def test_a_full_disk_is_told_on_the_command_line(tmp_path):
     """With room for all that is measured, and none for the network."""
     done = reskeras(
@@ -92,6 +94,7 @@ def test_a_full_disk_is_told_on_the_command_line(tmp_path):
     check_unfinished(Run(tmp_path / "saved_models/full"))
 
 
+@pytest.mark.any_backend
 def test_no_run_is_made_where_its_settings_find_no_room(tmp_path):
     done = reskeras(
         "train", "plain", cwd=tmp_path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
@@ -110,6 +113,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("name", DAMAGED)
+@pytest.mark.any_backend
 def test_settings_that_cannot_be_read_end_the_worker_with_the_reason(name, bench):
     content, told = DAMAGED[name]
     run = bench.prepare()
@@ -123,6 +127,7 @@ def test_settings_that_cannot_be_read_end_the_worker_with_the_reason(name, bench
     assert not run.model_path.exists()
 
 
+@pytest.mark.any_backend
 def test_settings_that_ask_for_what_there_is_not_end_the_worker_with_the_reason(bench, tmp_path):
     path = tmp_path / "soon-gone.npz"
     labels = np.arange(40) % 2
@@ -135,6 +140,7 @@ def test_settings_that_ask_for_what_there_is_not_end_the_worker_with_the_reason(
     check_unfinished(run)
 
 
+@pytest.mark.any_backend
 def test_samples_that_are_not_numbers_end_the_worker_with_the_reason(bench, tmp_path):
     labels = np.arange(40) % 2
     values = np.ones((40, 3))
@@ -146,6 +152,7 @@ def test_samples_that_are_not_numbers_end_the_worker_with_the_reason(bench, tmp_
     check_unfinished(worker.run)
 
 
+@pytest.mark.any_backend
 def test_a_worker_without_a_folder_says_so(tmp_path):
     command = [sys.executable, "-m", "reskeras.training.worker", tmp_path / "nowhere"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -153,6 +160,7 @@ def test_a_worker_without_a_folder_says_so(tmp_path):
     assert done.stderr == f"{tmp_path / 'nowhere'} cannot be written: No such file or directory.\n"
 
 
+@pytest.mark.any_backend
 def test_a_folder_that_vanishes_ends_the_training_with_a_message(tmp_path):
     """The interruption comes when there is no folder any more to leave the command to stop in."""
     process = start_reskeras(

@@ -66,6 +66,7 @@ def as_if_killed(run):
     assert run.state() == "resumable"
 
 
+@pytest.mark.any_backend
 def test_a_damaged_checkpoint_is_told_and_the_one_before_taken(bench, whole):
     run = bench.train(**ASKED, checkpoint_steps=30)
     as_if_killed(run)
@@ -78,6 +79,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_taken(bench, whole):
     check_same(run, whole)
 
 
+@pytest.mark.any_backend
 def test_without_a_whole_checkpoint_nothing_is_touched(bench):
     run = bench.train(**ASKED)
     as_if_killed(run)
@@ -110,6 +112,7 @@ def test_a_run_killed_at_its_end_is_tested_and_exported(bench, whole):
     check_same(run, whole)
 
 
+@pytest.mark.any_backend
 def test_the_command_line_goes_on_with_a_run(bench, whole):
     run = bench.prepare(**ASKED, name="from-the-shell")
     home = run.folder.parent
@@ -125,6 +128,7 @@ def test_the_command_line_goes_on_with_a_run(bench, whole):
     assert done.returncode == 2 and "is finished: all of its steps are done" in message(done)
 
 
+@pytest.mark.any_backend
 def test_what_cannot_go_on_says_why(bench, tmp_path):
     run = bench.prepare(steps=ENDLESS)
     worker = bench.start(run)

@@ -31,6 +31,7 @@ def first_training(**changes):
     return {"options": {"depth": training.pop("depth"), "width": training.pop("width")}, **training}
 
 
+@pytest.mark.any_backend
 def test_what_a_run_came_to_is_kept_when_it_ends(bench):
     run = bench.train(steps=5)
     facts, _ = summaries.kept(str(run.folder))
@@ -164,6 +165,7 @@ def test_a_signal_stops_the_training(bench):
     assert "command" not in check_stopped(worker)
 
 
+@pytest.mark.any_backend
 def test_a_command_sent_before_the_training_began_stops_it_at_its_first_steps(bench):
     run = bench.prepare(steps=ENDLESS)
     control.send(run.commands_path, "stop")
@@ -172,6 +174,7 @@ def test_a_command_sent_before_the_training_began_stops_it_at_its_first_steps(be
     assert len(steps_of(run)) < 60
 
 
+@pytest.mark.any_backend
 def test_a_second_signal_ends_the_training_before_the_network_is_saved(bench):
     # So slow a step that the second signal comes while the step at hand is still computed.
     worker = endless(bench, batch_size=1)
@@ -182,6 +185,7 @@ def test_a_second_signal_ends_the_training_before_the_network_is_saved(bench):
     assert left_over(worker.run) == []
 
 
+@pytest.mark.any_backend
 def test_a_signal_while_a_command_waits_is_a_second_request(tmp_path, monkeypatch):
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     run, recorder = Run(tmp_path), SimpleNamespace(stop_requested=False)
@@ -212,6 +216,7 @@ def test_a_killed_worker_leaves_a_crashed_run_that_can_be_read(bench):
     assert shown["step"] == run.curve()["step"][-1]
 
 
+@pytest.mark.any_backend
 def test_a_second_worker_on_a_folder_refuses_and_the_first_goes_on(bench):
     worker = endless(bench)
     before = worker.run.events()
