@@ -39,7 +39,7 @@ async def draw_live(runs: Path) -> None:
             await pilot.pause(0.05)
         await pilot.pause(0.5)
         (PICTURES / "live.svg").write_text(app.export_screenshot(title="reskeras-tui"))
-        app.stop_run(run)
+        app.ask_run(run, "stop")
         while run.is_live():
             await pilot.pause(0.1)
 

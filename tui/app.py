@@ -20,7 +20,19 @@ from textual.binding import Binding
 from textual.worker import Worker, get_current_worker
 
 from reskeras.request import Request
-from reskeras.runs import RUNS_FOLDER, Run, RunError, RunSettings, control, create, find, launch, listing, queue
+from reskeras.runs import (
+    RUNS_FOLDER,
+    Run,
+    RunError,
+    RunSettings,
+    control,
+    create,
+    find,
+    launch,
+    listing,
+    queue,
+    resuming,
+)
 
 from . import run_list
 from .follow import RunReader
@@ -219,14 +231,31 @@ class ReskerasApp(App[None]):
             if isinstance(screen, DesignScreen):
                 screen.show_failure(message.reason)
 
-    def stop_run(self, run: Run) -> None:
-        """Leave a stop command for a run's worker."""
+    def ask_run(self, run: Run, command: str) -> None:
+        """Leave a command for a run's worker, such as `"stop"`."""
         try:
-            control.send(run.commands_path, "stop")
+            control.send(run.commands_path, command)
         except OSError as error:
-            text = f"The stop command cannot be written to {run.commands_path}: {error.strerror}."
-            self.notify(text, severity="error", timeout=8, markup=False)
+            self._tell_error(f"The {command} command cannot be written to {run.commands_path}: {error.strerror}.")
         self._wake.set()
+
+    @work(thread=True, group="start", exit_on_error=False)
+    def resume_run(self, run: Run) -> None:
+        """Start a worker that goes on with a run that is over, where its newest checkpoint was taken."""
+        try:
+            resuming.checked(run)
+            resuming.prepare(run)
+            launch.start(run)
+        except (RunError, OSError, RuntimeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            self.call_from_thread(self._tell_error, f"{run.name} cannot go on: {reason}")
+            # The screen took the run for one that starts.
+            self.call_from_thread(self.follow, run)
+            return
+        self.post_message(RunStarted(run))
+
+    def _tell_error(self, text: str) -> None:
+        self.notify(text, severity="error", timeout=8, markup=False)
 
     # All runs
 

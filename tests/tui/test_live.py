@@ -11,6 +11,7 @@ from reskeras_tui.screens.live import LiveScreen
 from reskeras_tui.widgets.run_status import RunStatus
 from watching import text_of, until
 
+from reskeras.runs import launch
 from reskeras.runs.tables import cut_table
 
 pytestmark = pytest.mark.any_backend
@@ -149,6 +150,57 @@ def test_an_unreadable_folder_is_told_not_thrown(bench, tmp_path):
 
     bench(story)
     run.close()
+
+
+def test_one_key_pauses_a_run_and_lets_it_go_on(bench, tmp_path):
+    run = RecordedRun(tmp_path).begin().grow(10)
+
+    def asked():
+        (command,) = run.run.commands_path.iterdir()
+        words = json.loads(command.read_text())
+        command.unlink()
+        return words
+
+    async def story(app, pilot):
+        await until(pilot, lambda: "running" in status(app) and "p Pause" in text_of(app), "a run to pause")
+        await pilot.press("p")
+        await until(pilot, lambda: "pausing" in status(app), "the request")
+        assert asked() == {"command": "pause"}
+        run.events.write("paused", step=10)
+        await until(pilot, lambda: "paused" in status(app) and "p Resume" in text_of(app), "the pause")
+        await pilot.press("p")
+        await until(pilot, lambda: list(run.run.commands_path.iterdir()), "the request")
+        assert asked() == {"command": "resume"}
+        run.events.write("continued", step=10)
+        await until(pilot, lambda: "running" in status(app) and "p Pause" in text_of(app), "the end of the pause")
+
+    bench(story, size=(100, 30))
+    run.close()
+
+
+def test_a_stopped_run_goes_on_from_the_screen(bench, tmp_path, monkeypatch):
+    run, started = RecordedRun(tmp_path).begin().grow(10).finish("stopped"), []
+
+    def start(run, warm=None):
+        if started:
+            raise OSError(12, "Cannot allocate memory")
+        started.append(run.name)
+
+    monkeypatch.setattr(launch, "start", start)
+
+    async def story(app, pilot):
+        app.open_run(run.run.name)
+        await until(pilot, lambda: "stopped" in status(app) and "p Resume" in text_of(app), "a run that can go on")
+        before = app.screen
+        await pilot.press("p")
+        await until(pilot, lambda: started == [run.run.name] and app.screen is not before, "the worker")
+        await until(pilot, lambda: "p Resume" in text_of(app), "the run as it still is")
+        await pilot.press("p")
+        await until(
+            pilot, lambda: any("Cannot allocate memory" in each.message for each in app._notifications), "the reason"
+        )
+
+    bench(story, size=(100, 30))
 
 
 def test_norms_are_read_once_and_kept_small(tmp_path):

@@ -23,6 +23,9 @@ from ..widgets.top_bar import TopBar
 TRAINING_STYLE, VALIDATION_STYLE = "$secondary", "$accent"
 """The theme's colours of the two kinds of curve; marks for validation tell them apart by shape too."""
 
+PAUSABLE, RESUMABLE = ("running",), ("paused", "stopped", "resumable")
+"""States in which a run can be paused, and in which it can go on."""
+
 LOG_HEIGHT = 40
 """Lines of the terminal from which on the log is shown without being asked for."""
 
@@ -36,6 +39,8 @@ class LiveScreen(Screen):
 
     BINDINGS: ClassVar = [
         Binding("s", "stop", "Stop"),
+        Binding("p", "pause", "Pause"),
+        Binding("p", "resume", "Resume"),
         Binding("b", "toggle_rows", "Layers/blocks"),
         Binding("l", "toggle_log", "Log"),
         Binding("d,escape", "app.show_design", "Design", key_display="d"),
@@ -137,8 +142,14 @@ class LiveScreen(Screen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         # None greys the key in the footer: there is nothing to stop, or a script trains, which takes no commands and
         # prints where it was started.
-        if action == "stop" and (self._by_script or self._state not in ("starting", "running")):
+        if action == "stop" and (self._by_script or self._state not in ("starting", *PAUSABLE, "pausing", "paused")):
             return None
+        # One key for both, of which the footer shows the one that can be done.
+        resumable = self._state in RESUMABLE and not self._by_script
+        if action == "resume":
+            return resumable
+        if action == "pause" and (resumable or self._by_script or self._state not in PAUSABLE):
+            return False if resumable else None
         if action == "toggle_log" and self._by_script:
             return None
         return True
@@ -146,7 +157,20 @@ class LiveScreen(Screen):
     def action_stop(self) -> None:
         """Ask the worker to end after the step at hand."""
         self._state = "stopping"
-        self.app.stop_run(self.run)
+        self.app.ask_run(self.run, "stop")
+
+    def action_pause(self) -> None:
+        """Have the worker sleep after the step at hand, until the run is resumed."""
+        self._state = "pausing"
+        self.app.ask_run(self.run, "pause")
+
+    def action_resume(self) -> None:
+        """Go on with a run that is paused, was stopped, or broke off."""
+        before, self._state = self._state, "starting"
+        if before == "paused":
+            self.app.ask_run(self.run, "resume")
+        else:
+            self.app.resume_run(self.run)
 
     def action_toggle_rows(self) -> None:
         """Make a row of the map a layer or a whole block."""
