@@ -7,6 +7,20 @@ Networks: `wide`, 12 residual blocks of 512 units on 256 samples; `small`, 50 bl
 for each network and backend, a `fit` without a monitor and one at each level take turns, round after round; a round's
 ratio compares neighbours, and the table has the median of the rounds. Times are of whole epochs from their second on,
 when everything is compiled. "Reader" is the processor time of the thread that writes, for each step.
+
+On 21 November 2026, on two cores of an AMD EPYC that other guests slowed down by two to three (ratios of one form
+scatter by 0.05), with Keras 3.15.1, TensorFlow 2.21.0, JAX 0.10.2 and PyTorch 2.13.0, medians of four or five rounds:
+
+    network    backend     ms a step   norms  probes    deep   reader, us a step   MB after 1,000,000 steps
+    small      JAX               6.8   1.069   1.048   1.247                 151                        180
+    small      TensorFlow       19.4   1.122   1.233   1.357                 238                        180
+    small      PyTorch          44.9   1.034   1.276   3.200                 273                        180
+    resnet-20  JAX             113.3   0.994   1.086   1.005                 459                        149
+    resnet-20  TensorFlow      109.3   1.035   1.055   1.793                 567                        149
+    resnet-20  PyTorch         129.4   1.018   1.179   1.343                 695                        149
+    deep       JAX             113.9   1.077   1.145   1.196                3326                        973
+
+Level "deep" takes some fifteen operations a block, which PyTorch computes one by one.
 """
 
 from __future__ import annotations
