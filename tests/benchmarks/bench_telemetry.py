@@ -20,7 +20,8 @@ scatter by 0.05), with Keras 3.15.1, TensorFlow 2.21.0, JAX 0.10.2 and PyTorch 2
     resnet-20  PyTorch         129.4   1.018   1.179   1.343                 695                        149
     deep       JAX             113.9   1.077   1.145   1.196                3326                        973
 
-Level "deep" takes some fifteen operations a block, which PyTorch computes one by one.
+Only the last two rows were measured with the reader as it is; it took a little more time in the others. Level "deep"
+takes some fifteen operations a block, which PyTorch computes one by one.
 """
 
 from __future__ import annotations
