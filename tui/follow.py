@@ -13,9 +13,8 @@ import numpy as np
 from reskeras.files import read_at, size_of
 from reskeras.printable import printable
 from reskeras.runs import Run, RunError, RunSettings, ScriptSettings, results
+from reskeras.runs.folder import LIVE_STATES
 from reskeras.runs.series import CURVE
-
-from .words import LIVE_STATES
 
 MOST_ROWS = 2000
 """Rows of gradient norms kept for the heat map; above it neighbours are joined, largest value first."""

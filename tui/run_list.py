@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reskeras.runs import listing
-
-from .words import LIVE_STATES
+from reskeras.runs.folder import LIVE_STATES
 
 MOST = 300
 """Runs in the table; repainting more would take longer than anybody wants to wait for a key."""

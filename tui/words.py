@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-LIVE_STATES = ("starting", "running", "pausing", "paused", "stopping")
-"""States in which a worker is at the run."""
-
 UNKNOWN = "–"
 """Stands where there is no number yet."""
 

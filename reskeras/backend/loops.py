@@ -161,11 +161,6 @@ def _zero_of(tensor):
     return tf.where(tf.math.is_nan(first) | (first == first), tf.zeros_like(first), first)
 
 
-def _length(rows) -> int:
-    """Return how many rows there are; a tensor of a graph has a shape and no length."""
-    return len(rows) if isinstance(rows, list) else rows.shape[0]
-
-
 def scan_in_segments(body, carry: Any, slices: list[Any], depth: int, constants: tuple = ()):
     """Do as `scan` does, keeping for the backward pass the carry of every k-th run alone, k the root of the depth.
 
@@ -175,8 +170,8 @@ def scan_in_segments(body, carry: Any, slices: list[Any], depth: int, constants:
     length = math.isqrt(depth)
     whole = depth // length * length
 
-    def segment(carry, rows, constants):
-        return scan(body, carry, rows, _length(rows[0]), constants)
+    def segment(count):
+        return recomputed(lambda carry, rows, constants: scan(body, carry, rows, count, constants))
 
     def in_segments(each):
         if isinstance(each, list):
@@ -184,9 +179,9 @@ def scan_in_segments(body, carry: Any, slices: list[Any], depth: int, constants:
         return keras.ops.reshape(each[:whole], (depth // length, length, *each.shape[1:]))
 
     parts = [in_segments(each) for each in slices]
-    carry, outputs = scan(recomputed(segment), carry, parts, depth // length, constants)
+    carry, outputs = scan(segment(length), carry, parts, depth // length, constants)
     outputs = [keras.ops.reshape(each, (whole, *each.shape[2:])) for each in outputs]
     if whole < depth:
-        carry, last = recomputed(segment)(carry, [each[whole:] for each in slices], constants)
+        carry, last = segment(depth - whole)(carry, [each[whole:] for each in slices], constants)
         outputs = [keras.ops.concatenate(pair) for pair in zip(outputs, last, strict=True)]
     return carry, outputs

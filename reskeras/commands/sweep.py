@@ -25,6 +25,7 @@ from reskeras.request import Request, check_request, check_trainable
 from reskeras.run_table import cell_lines, size
 from reskeras.runs import RUNS_FOLDER, RunError, TrainingOptions, create, labels, listing, queue
 from reskeras.runs.cells import cells
+from reskeras.runs.folder import LIVE_STATES
 
 MOST_RUNS = 10_000
 
@@ -198,7 +199,7 @@ def _follow(folders: list[str], runs: Path, console: Console) -> None:
             if text != told and not console.is_terminal:
                 _say(console, text)
             told = text
-            if not set(states) & {"queued", "starting", "running", "stopping", "pausing", "paused"}:
+            if not set(states) & {"queued", *LIVE_STATES}:
                 return
             if states["queued"] and not queue.is_attended(runs):
                 queue.ensure(runs)

@@ -16,11 +16,13 @@ import numpy as np
 from reskeras.commands.common import CONTEXT, fail, finite, runs_option
 from reskeras.printable import printable
 from reskeras.runs import Run, find, list_runs, results
+from reskeras.runs.folder import LIVE_STATES
 
 PERIOD = 1.0
 """Seconds between two lines."""
 
-LIVE = ("queued", "starting", "running", "pausing", "paused", "stopping")
+GOING_ON = ("queued", *LIVE_STATES)
+"""States of a run that there is more to tell of."""
 
 
 @click.command(context_settings=CONTEXT)
@@ -99,7 +101,7 @@ def readings(run: Run) -> Iterator[dict[str, Any]]:
             yield {"kind": "epoch", "run": run.name, **when, "metrics": results.metrics(each)}
         told = len(epochs)
         reading = {"kind": "reading", "run": run.name, "state": state, **_progress(run, facts)}
-        if state not in LIVE:
+        if state not in GOING_ON:
             yield {**reading, "kind": "end", **norms.read(), "reason": facts.get("reason")}
             return
         if (state, reading["step"]) != shown:

@@ -11,7 +11,6 @@ import json
 import math
 import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from reskeras.files import draft_of
+from reskeras.files import draft_of, open_plain
 
 MAGIC = b"reskeras checkpoint 1\n"
 """What a file begins with; a reader refuses another version."""
@@ -146,11 +145,7 @@ def read_facts(path: Path) -> dict[str, Any]:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
-        # Neither through a link out of the folder, nor waiting for the other end of a pipe.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise CheckpointError(f"{path} is not a file.")
+        with open(open_plain(path), "rb") as file:
             yield file
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from None

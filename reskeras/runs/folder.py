@@ -55,6 +55,9 @@ MOST_SETTINGS = 2**20
 MARKER = "queued"
 """The file that says that a run waits for its turn."""
 
+LIVE_STATES = ("starting", "running", "pausing", "paused", "stopping")
+"""States in which a worker is at a run."""
+
 TABLES = ("weights", "blocks", "run")
 """The tables that a run may have."""
 

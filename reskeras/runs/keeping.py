@@ -33,15 +33,25 @@ def rename(run: Run, name: str) -> Run:
     folder = _absolute(run)
     target = folder.with_name(name)
     with _at_rest(run, "renamed"):
-        try:
-            # An empty folder holds the name, and the run takes its place in one move.
-            target.mkdir()
-        except FileExistsError:
-            raise RunError(f"There is a run or a file {name!r} in {target.parent} already.") from None
-        except OSError as error:
-            raise RunError(f"{run.folder} cannot be renamed: {error.strerror}.") from None
+        _hold_name(target, " already.", f"{run.folder} cannot be renamed")
         _move(folder, target, target)
     return Run(target)
+
+
+def _hold_name(target: Path, taken: str, refused: str) -> None:
+    """Make an empty folder that holds a name, and whose place a run takes in one move.
+
+    Args:
+        target: the folder.
+        taken: what follows on the news that there is something of this name.
+        refused: what cannot be done where no folder can be made.
+    """
+    try:
+        target.mkdir()
+    except FileExistsError:
+        raise RunError(f"There is a run or a file {target.name!r} in {target.parent}{taken}") from None
+    except OSError as error:
+        raise RunError(f"{refused}: {error.strerror}.") from None
 
 
 def _absolute(run: Run) -> Path:
@@ -177,12 +187,7 @@ def restore(name: str, parent: str | Path, as_name: str | None = None) -> Run:
     if as_name is not None:
         check_name(as_name)
     target = parent / (as_name or chosen.folder.name)
-    try:
-        target.mkdir()
-    except FileExistsError:
-        raise RunError(f"There is a run or a file {target.name!r} in {parent}. Restore it with --as NAME.") from None
-    except OSError as error:
-        raise RunError(f"{chosen.folder} cannot be restored: {error.strerror}.") from None
+    _hold_name(target, ". Restore it with --as NAME.", f"{chosen.folder} cannot be restored")
     _move(chosen.folder, target, target)
     _remove_empty(chosen.folder.parent)
     return Run(target)

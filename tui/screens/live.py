@@ -12,6 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Label
 
 from reskeras.runs import Run
+from reskeras.runs.folder import LIVE_STATES
 
 from ..follow import Snapshot
 from ..plots.heatmap import HeatMap
@@ -142,7 +143,7 @@ class LiveScreen(Screen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         # None greys the key in the footer: there is nothing to stop, or a script trains, which takes no commands and
         # prints where it was started.
-        if action == "stop" and (self._by_script or self._state not in ("starting", *PAUSABLE, "pausing", "paused")):
+        if action == "stop" and (self._by_script or self._state not in LIVE_STATES or self._state == "stopping"):
             return None
         # One key for both, of which the footer shows the one that can be done.
         resumable = self._state in RESUMABLE and not self._by_script

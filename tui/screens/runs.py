@@ -10,6 +10,8 @@ from textual.binding import Binding
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Label
 
+from reskeras.runs.folder import LIVE_STATES
+
 from .. import words
 from ..messages import RunsListed
 from ..widgets.top_bar import TopBar
@@ -64,7 +66,7 @@ class RunsScreen(Screen):
         self._cells = cells
 
     def _say(self, rows: list[dict[str, Any]], total: int) -> None:
-        live = sum(row["state"] in words.LIVE_STATES for row in rows)
+        live = sum(row["state"] in LIVE_STATES for row in rows)
         text = f"{words.count(total, 'run')}, {live} live" if rows else "No run yet: press d and design one."
         if len(rows) < total:
             text += f"; here are the newest {len(rows):,}, and reskeras runs lists all"
