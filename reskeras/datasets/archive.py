@@ -16,6 +16,9 @@ from reskeras.options import suggest
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 
+LONGEST_HEADER = 10_000
+"""Bytes of an array's header, which says its shape: as many as numpy itself believes."""
+
 
 def describe(path: Path) -> DataShape:
     """Return what a file holds from the arrays' headers and its labels; samples are not read.
@@ -53,14 +56,14 @@ def _reading(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
             what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
             raise DataError(f"{path} is {what}; it must be an .npz file with {', '.join(NAMES)}.")
         with path.open("rb") as source:
-            if not source.read(6).startswith((b"PK", np.lib.format.MAGIC_PREFIX)):
+            beginning = source.read(6)
+            if beginning.startswith(np.lib.format.MAGIC_PREFIX):
+                raise DataError(f"{path} holds a single array; it must be an .npz file with {', '.join(NAMES)}.")
+            if not beginning.startswith(b"PK"):
                 # numpy takes any other bytes for a pickle, and advises to load it all the same.
                 raise DataError(f"{path} cannot be read as an .npz file: it is not one that np.savez writes.")
             source.seek(0)
-            file = np.load(source, allow_pickle=False)
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise DataError(f"{path} holds a single array; it must be an .npz file with {', '.join(NAMES)}.")
-            with file:
+            with np.load(source, allow_pickle=False) as file:
                 yield file
     except DataError:
         raise
@@ -90,15 +93,36 @@ def _headers(path: Path, file) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
         raise DataError(f"{path} lacks {', '.join(missing)} (it must hold {', '.join(NAMES)}; it holds {held}).")
     headers = {}
     for name in NAMES:
+        if members.count(f"{name}.npy") > 1:
+            raise DataError(f"{path} holds {name} more than once, and nothing says which is meant.")
         with file.zip.open(f"{name}.npy") as member:
             try:
                 version = np.lib.format.read_magic(member)
                 reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+                _check_header(path, name, member, 2 if version == (1, 0) else 4)
                 shape, _, kind = reader[version](member)
+            except DataError:
+                raise
             except (ValueError, KeyError):
                 raise DataError(f"{path}: {name} is not a numpy array.") from None
         headers[name] = (shape, kind)
     return headers
+
+
+def _check_header(path: Path, name: str, member, size: int) -> None:
+    """Raise DataError for a header of more than `LONGEST_HEADER` bytes, which numpy would unpack before it looks at how
+    long it is: few megabytes can become four gigabytes.
+
+    Args:
+        path, name: what is told.
+        member: read up to the header's length, and left there.
+        size: bytes of that length.
+    """
+    place = member.tell()
+    length = int.from_bytes(member.read(size), "little")
+    member.seek(place)
+    if length > LONGEST_HEADER:
+        raise DataError(f"{path}: {name} has a header of {length:,} bytes, more than the {LONGEST_HEADER:,} allowed.")
 
 
 def _check(path: Path, shapes, kinds) -> None:
