@@ -117,6 +117,34 @@ def test_the_last_few_and_the_best_are_kept(folder):
     assert [checkpoints.step_of(path) for path in checkpoints.listed(folder)] == [6, 5, 3]
 
 
+def test_one_of_a_later_state_than_its_score_is_not_the_best(folder):
+    """Within an epoch a training has gone on from what was measured at the end of the one before."""
+    for step, score, begun in ((2, 0.5, False), (3, 0.25, True), (4, 0.75, False), (5, 0.75, True)):
+        checkpoints.write(folder, step, {"score": score, "begun": begun}, {})
+        checkpoints.rotate(folder, keep=1)
+    assert [checkpoints.step_of(path) for path in checkpoints.listed(folder)] == [5, 2]
+    assert checkpoints.best(folder) == (folder / "step-000000000002.checkpoint", 0.5)
+
+
+def test_one_that_is_cut_while_it_is_looked_at_is_an_error_like_another(folder):
+    """Mapped into memory, what is gone would end the process."""
+    path = checkpoints.write(folder, 1, {}, {"large": np.arange(2**16), **ARRAYS})
+    found = checkpoints.read(path)
+    os.truncate(path, 2**10)
+    assert found.arrays.shapes["large"] == (2**16,)
+    for name in found.arrays:
+        if name != "none":
+            with pytest.raises(checkpoints.CheckpointError, match="was cut off while it was read"):
+                found.arrays[name]
+
+
+def test_one_that_is_taken_away_while_it_is_looked_at_is_read_to_its_end(folder):
+    path = checkpoints.write(folder, 1, {}, ARRAYS)
+    found = checkpoints.read(path)
+    path.unlink()
+    np.testing.assert_array_equal(found.arrays["weights"], ARRAYS["weights"])
+
+
 def test_one_that_finds_no_room_leaves_those_before(folder, monkeypatch):
     first = checkpoints.write(folder, 1, {}, ARRAYS)
 

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import re
+import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +20,17 @@ from typing import Any
 import numpy as np
 
 from reskeras.files import draft_of, open_plain
+from reskeras.printable import cleaned
 
 MAGIC = b"reskeras checkpoint 1\n"
 """What a file begins with; a reader refuses another version."""
 
-MOST_HEADER = 2**24
-"""Bytes that a header may have: it is read as a whole before anything else is known of the file."""
+MOST_HEADER, MOST_BYTES = 2**25, 2**38
+"""Bytes that a header may have, which is read as a whole before anything else is known of the file; and the file, which
+is then more than any accelerator holds."""
 
 _NAME = re.compile(r"step-(\d{12})\.checkpoint")
+_TYPE = re.compile(r"[<>|][biuf]\d{1,2}")
 _DIGEST, _LENGTH, _PIECE = 32, 8, 2**20
 
 
@@ -35,18 +39,65 @@ class CheckpointError(ValueError):
 
 
 @dataclass(frozen=True)
+class _Place:
+    """What an array is like, and at which byte of the file it begins."""
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    start: int
+
+
+class Arrays(Mapping):
+    """The arrays of a checkpoint by name, each read from the file, which is kept open, when it is looked at.
+
+    They are not mapped into memory: a file that is cut, or whose disk is gone, would end the process that looks at it.
+    Looking at one raises CheckpointError where that has happened.
+    """
+
+    def __init__(self, path: Path, descriptor: int, places: dict[str, _Place]):
+        self._path, self._descriptor, self._places = path, os.dup(descriptor), places
+        weakref.finalize(self, os.close, self._descriptor)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each, without reading it."""
+        return {name: place.shape for name, place in self._places.items()}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        place = self._places[name]
+        found = np.empty(place.shape, place.dtype)
+        left, start = memoryview(found.reshape(-1).view(np.uint8)), place.start
+        while len(left):
+            try:
+                part = os.pread(self._descriptor, min(len(left), _PIECE), start)
+            except OSError as error:
+                raise CheckpointError(f"{self._path} cannot be read: {error.strerror}.") from None
+            if not part:
+                raise CheckpointError(f"{self._path} was cut off while it was read.")
+            left[: len(part)] = part
+            left, start = left[len(part) :], start + len(part)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """What a checkpoint holds.
 
     Attributes:
         path: its file.
-        facts: plain JSON values.
-        arrays: numbers by name; in memory only once they are looked at.
+        facts: plain JSON values, with texts that can be shown.
+        arrays: numbers by name; in memory only while they are looked at.
     """
 
     path: Path
     facts: dict[str, Any]
-    arrays: dict[str, np.ndarray]
+    arrays: Arrays
 
     @property
     def step(self) -> int:
@@ -106,14 +157,15 @@ def write(folder: Path, step: int, facts: Mapping[str, Any], arrays: Mapping[str
 def read(path: Path) -> Checkpoint:
     """Return a checkpoint whose check sum holds.
 
-    Sizes are those of the file before anything is made room for, and nothing in the file is run or followed.
+    Sizes are those of the file before anything is made room for, and nothing in the file is run or followed. It takes
+    as long as reading `MOST_BYTES` does at most.
 
     Raises:
         CheckpointError: where it is damaged, cut off, or of another version.
     """
     with _opened(path) as file:
         size = os.fstat(file.fileno()).st_size
-        facts, described, start = _read_header(path, file, size)
+        facts, places = _read_header(path, file, size)
         digest, left = hashlib.sha256(), size - _DIGEST
         file.seek(0)
         while left:
@@ -124,12 +176,7 @@ def read(path: Path) -> Checkpoint:
             left -= len(part)
         if file.read(_DIGEST) != digest.digest():
             raise CheckpointError(f"{path} is damaged: its check sum is not that of what it holds.")
-        content = np.memmap(file, np.uint8, mode="r")
-    arrays = {}
-    for name, dtype, shape, length in described:
-        arrays[name] = content[start : start + length].view(dtype).reshape(shape)
-        start += length
-    return Checkpoint(path, facts, arrays)
+        return Checkpoint(path, facts, Arrays(path, file.fileno(), places))
 
 
 def read_facts(path: Path) -> dict[str, Any]:
@@ -151,31 +198,43 @@ def _opened(path: Path) -> Iterator[Any]:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from None
 
 
-def _read_header(path: Path, file, size: int) -> tuple[dict[str, Any], list[tuple], int]:
-    """Return the facts, (name, type, shape, bytes) of each array, and where the first begins."""
+def _read_header(path: Path, file, size: int) -> tuple[dict[str, Any], dict[str, _Place]]:
+    """Return the facts, and where each array is."""
     if file.read(len(MAGIC)) != MAGIC:
         raise CheckpointError(f"{path} is no checkpoint that this version reads.")
+    if size > MOST_BYTES:
+        raise CheckpointError(f"{path} has {size:,} bytes, more than the {MOST_BYTES:,} allowed.")
     length = int.from_bytes(file.read(_LENGTH), "little")
     start = len(MAGIC) + _LENGTH + length
     if length > MOST_HEADER or start + _DIGEST > size:
         raise CheckpointError(f"{path} is damaged or cut off: its header has no room in it.")
+    places: dict[str, _Place] = {}
     try:
         header = json.loads(file.read(length))
-        facts = dict(header["facts"])
-        described = [_described(each) for each in header["arrays"]]
+        facts = cleaned(dict(header["facts"]))
+        for each in header["arrays"]:
+            name, (dtype, shape) = str(each["name"]), _described(each)
+            if name in places:
+                raise ValueError(f"two arrays of the name {name}")
+            places[name] = _Place(dtype, shape, start)
+            start += math.prod(shape) * dtype.itemsize
     except (ValueError, KeyError, TypeError, RecursionError):
         raise CheckpointError(f"{path} is damaged: its header cannot be read.") from None
-    wanted = start + sum(each[-1] for each in described) + _DIGEST
+    wanted = start + _DIGEST
     if wanted != size:
         raise CheckpointError(f"{path} is damaged or cut off: it has {size:,} bytes of {wanted:,}.")
-    return facts, described, start
+    return facts, places
 
 
-def _described(entry: Mapping[str, Any]) -> tuple[str, np.dtype, tuple[int, ...], int]:
-    dtype, shape = np.dtype(str(entry["dtype"])), tuple(entry["shape"])
-    if dtype.kind not in "biuf" or len(shape) > 32 or not all(type(each) is int and each >= 0 for each in shape):
-        raise ValueError(f"an array of {dtype} and {shape}")
-    return str(entry["name"]), dtype, shape, math.prod(shape) * dtype.itemsize
+def _described(entry: Mapping[str, Any]) -> tuple[np.dtype, tuple[int, ...]]:
+    kind, shape = str(entry["dtype"]), tuple(entry["shape"])
+    if not _TYPE.fullmatch(kind) or len(shape) > 32 or not all(type(each) is int and each >= 0 for each in shape):
+        raise ValueError("an array of no numbers, or of no shape")
+    dtype = np.dtype(kind)
+    # An axis of length 0 hides how long the others are, and numpy looks at them all the same.
+    if math.prod(max(each, 1) for each in shape) * dtype.itemsize > MOST_BYTES:
+        raise ValueError("an array beyond every file")
+    return dtype, shape
 
 
 def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
@@ -189,20 +248,28 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     return None, wrong
 
 
+def best(folder: Path) -> tuple[Path, float] | None:
+    """Return the checkpoint of the lowest fact `score`, the first of equals, and that score, the loss of an epoch that
+    ended as it was taken: one taken later has a score of before. None where there is none."""
+    scores = {}
+    for path in reversed(listed(folder)):
+        with contextlib.suppress(CheckpointError):
+            facts = read_facts(path)
+            score = facts.get("score")
+            if isinstance(score, (int, float)) and math.isfinite(score) and not facts.get("begun"):
+                scores[path] = score
+    return min(scores.items(), key=lambda each: each[1]) if scores else None
+
+
 def rotate(folder: Path, keep: int) -> None:
-    """Remove all checkpoints but the last few, and the one of the lowest fact `score`, the first of equals.
+    """Remove all checkpoints but the last few, and the `best`.
 
     Args:
         folder: where they are.
         keep: how many of the last are kept.
     """
-    paths, scores = listed(folder), {}
-    for path in reversed(paths):
-        with contextlib.suppress(CheckpointError):
-            score = read_facts(path).get("score")
-            if isinstance(score, (int, float)) and math.isfinite(score):
-                scores[path] = score
-    kept = {*paths[:keep], *([min(scores, key=scores.get)] if scores else [])}
+    paths, found = listed(folder), best(folder)
+    kept = {*paths[:keep], *([found[0]] if found else [])}
     for path in paths:
         if path not in kept:
             path.unlink(missing_ok=True)
