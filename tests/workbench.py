@@ -10,6 +10,7 @@ helpers too, before pytest could rewrite this file's assertions: PYTEST_DONT_REW
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
@@ -146,9 +147,16 @@ class Bench:
         request = check_request(architecture, options, {"backend": "auto", **training})
         return runs.create(request.settings, self._folder / "runs", name)
 
-    def start(self, run: Run, file_size: int | None = None) -> Worker:
-        """Start the worker of a run; with `file_size`, no file of its can grow beyond so many bytes."""
-        worker = Worker(self, self.ask(folder=str(run.folder), file_size=file_size), run)
+    def start(self, run: Run, file_size: int | None = None, restricted: bool = False) -> Worker:
+        """Start the worker of a run.
+
+        Args:
+            run: its folder.
+            file_size: no file of its can grow beyond so many bytes.
+            restricted: whether permissions of files hold for it, also where root runs the tests.
+        """
+        asked = {"folder": str(run.folder), "file_size": file_size, "restricted": restricted}
+        worker = Worker(self, self.ask(**asked), run)
         self._workers.append(worker)
         return worker
 
@@ -243,7 +251,7 @@ def _serve() -> None:
             lock = liveness.hold(folder / "alive.lock")
             answer = os.fork()
             if not answer:
-                _become_worker(folder, lock, request["file_size"])
+                _become_worker(folder, lock, request["file_size"], request["restricted"])
             os.close(lock)
         else:
             pid, status = os.waitpid(request["wait"], os.WNOHANG)
@@ -251,7 +259,15 @@ def _serve() -> None:
         print(json.dumps(answer), flush=True)
 
 
-def _become_worker(folder: Path, lock: int, file_size: int | None) -> None:
+def _give_up_privileges() -> None:
+    """Let permissions of files hold for this process, which those of root do not."""
+    # Of capset(2): the third version of its header, this process; then three masks, twice.
+    header, nothing = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    if os.geteuid() == 0 and ctypes.CDLL(None, use_errno=True).capset(header, nothing):
+        raise OSError(ctypes.get_errno(), "capset")
+
+
+def _become_worker(folder: Path, lock: int, file_size: int | None, restricted: bool) -> None:
     from reskeras.training import worker
 
     os.setsid()
@@ -260,6 +276,8 @@ def _become_worker(folder: Path, lock: int, file_size: int | None) -> None:
         os.dup2(source, descriptor)
     if file_size is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
+    if restricted:
+        _give_up_privileges()
     code = 1
     try:
         code = worker.main([str(folder), "--lock", str(lock)])

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -27,7 +27,8 @@ from reskeras.telemetry.drain import Drain
 from reskeras.telemetry.ring import variables_without_rings
 
 LEAST_SECONDS = 10.0
-"""Between the best epoch so far and the checkpoint before it, unless checkpoints are taken more often anyway."""
+"""Between a checkpoint and that of the best epoch so far, which is kept in memory until then: of epochs that are
+shorter, and better one after another, only the last is written."""
 
 
 class Progress(BaseModel):
@@ -89,13 +90,16 @@ class Saver:
         self._run, self._events, self._monitor, self._training = run, events, monitor, training
         self._variables: dict[str, keras.Variable] | None = None
         self._taken_at_step, self._taken_at_time, self._best = 0, time.monotonic(), float("inf")
+        self._written_at = self._taken_at_time
         self._waiting: Future | None = None
+        self._held: Callable[[], Any] | None = None
         self._drain = Drain(lambda write: write())
 
     def start_at(self, progress: Progress) -> None:
         """Count from a checkpoint that there is already."""
         self._taken_at_step = progress.step
-        self._best = float("inf") if progress.score is None else progress.score
+        if found := checkpoints.best(self._run.checkpoints_path):
+            self._best = found[1]
 
     def is_due(self, step: int) -> bool:
         """Return whether the options ask for a checkpoint after so many steps, and the one before is written."""
@@ -105,9 +109,9 @@ class Saver:
         return bool(due) and (self._waiting is None or self._waiting.done())
 
     def is_best(self, score: float) -> bool:
-        """Return whether an epoch that has ended is to be kept because it is the best so far."""
+        """Return whether an epoch that has ended is the best so far."""
         better, self._best = score < self._best, min(score, self._best)
-        return better and time.monotonic() - self._taken_at_time >= LEAST_SECONDS
+        return better
 
     def take(self, model: keras.Model, progress: Progress, flush_curve: Callable[[], None]) -> Future:
         """Copy what a training is now, and have it written; what comes is the file, or None where there is none.
@@ -117,7 +121,34 @@ class Saver:
             progress: how far it is.
             flush_curve: waits until the curve is on the disk.
         """
+        self._write_held()
         self._taken_at_step, self._taken_at_time = progress.step, time.monotonic()
+        return self._ask(self._copied(model, progress, flush_curve))
+
+    def take_best(self, model: keras.Model, progress: Progress, flush_curve: Callable[[], None]) -> None:
+        """Copy what a training is now, at the end of the best epoch so far, and have it written soon: by `catch_up`,
+        before the next checkpoint or at the end, unless a better epoch comes first. Arguments are as in `take`."""
+        self._held = self._copied(model, progress, flush_curve)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Have the best epoch written, where it waits and its time has come."""
+        idle = self._waiting is None or self._waiting.done()
+        if idle and time.monotonic() - self._written_at >= LEAST_SECONDS:
+            self._write_held()
+
+    def _write_held(self) -> None:
+        if self._held is not None:
+            write, self._held = self._held, None
+            self._ask(write)
+
+    def _ask(self, write: Callable[[], Any]) -> Future:
+        self._written_at = time.monotonic()
+        self._waiting = self._drain.ask(write)
+        return self._waiting
+
+    def _copied(self, model, progress: Progress, flush_curve) -> Callable[[], Any]:
+        """Return what writes a training as it is now."""
         if self._variables is None:
             self._variables = _variables(model)
             self._reader = backend.StateReader(model, list(self._variables.values()))
@@ -125,8 +156,7 @@ class Saver:
         arrays = dict(zip(self._variables, self._reader.on_host(), strict=True))
         arrays |= {f"generator/{name}": state for name, state in backend.generator_states().items()}
         facts = {**progress.model_dump(), "backend": backend.name(), "telemetry": self._monitor.level}
-        self._waiting = self._drain.ask(lambda: self._write(facts, arrays, places, flush_curve))
-        return self._waiting
+        return lambda: self._write(facts, arrays, places, flush_curve)
 
     def _write(self, facts, arrays, places: Future, flush_curve):
         began, step = time.perf_counter(), facts["step"]
@@ -143,8 +173,9 @@ class Saver:
             checkpoints.rotate(self._run.checkpoints_path, self._training.keep)
         except OSError as error:
             return self._warn(
-                f"No checkpoint of step {step} could be written ({error.strerror or error}): the training goes on, and "
-                "the checkpoints before are kept."
+                f"No checkpoint of step {step} could be written ({error.strerror or error}): the training goes on, the "
+                f"checkpoints before are kept, and the next is tried when it is due. Make room for it in "
+                f"{self._run.checkpoints_path}, and see that this user may write there."
             )
         took = round(time.perf_counter() - began, 4)
         self._events.write("checkpoint", step=step, file=path.name, bytes=path.stat().st_size, writing_seconds=took)
@@ -156,6 +187,9 @@ class Saver:
 
     def finish(self) -> None:
         """Wait until everything taken is written."""
+        with contextlib.suppress(OSError):
+            # Where the thread has failed, its error has come or will where the training runs.
+            self._write_held()
         self._drain.abandon()
 
 
@@ -198,22 +232,22 @@ class Resumption:
             return
         variables = _variables(model)
         groups = ("model/", "optimizer/", "metrics/")
-        found = {name: each for name, each in self.checkpoint.arrays.items() if name.startswith(groups)}
-        ours, theirs = ({name: tuple(each.shape) for name, each in group.items()} for group in (variables, found))
+        ours = {name: tuple(each.shape) for name, each in variables.items()}
+        theirs = {name: shape for name, shape in self.checkpoint.arrays.shapes.items() if name.startswith(groups)}
         if ours != theirs:
             raise RunError(
                 f"{self.checkpoint.path} is of another network or optimizer than the run's settings say, or of another "
                 "version of them."
             )
         for name, variable in variables.items():
-            variable.assign(np.array(found[name]))
+            variable.assign(self.checkpoint.arrays[name])
 
     def restore_metrics(self, model: keras.Model) -> None:
         """Give the running means of an epoch that has begun their values, which Keras sets to 0 when a `fit` begins."""
         if self.checkpoint is not None and self.progress.begun:
             for name, variable in _variables(model).items():
                 if name.startswith("metrics/"):
-                    variable.assign(np.array(self.checkpoint.arrays[name]))
+                    variable.assign(self.checkpoint.arrays[name])
 
     def restore_generators(self) -> None:
         """Bring the backend's own generators to where they were."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -40,6 +41,7 @@ class Controls:
         self._run, self._events, self._monitor = run, events, monitor
         self.stop_requested = False
         self._stop_told = self._paused = False
+        self._answered: set[str] = set()
 
     def take_up(self, synced: Callable[[], keras.Model], step: int, checkpoint: Callable[[], Future] | None) -> float:
         """Follow what was asked, and return how many seconds the training was paused.
@@ -68,8 +70,14 @@ class Controls:
 
     def _take(self, synced, step, checkpoint) -> None:
         if not self._run.folder.is_dir():
-            raise RunError(f"The folder {self._run.folder} vanished while its run was trained.")
+            raise RunError(
+                f"The folder {self._run.folder} vanished while its run was trained: it was removed, renamed, or its "
+                "disk unplugged. Put it back, and the run can go on from its last checkpoint: reskeras resume "
+                f"{self._run.folder}"
+            )
         for command in control.waiting(self._run.commands_path):
+            if command.identifier in self._answered:
+                continue
             facts = {"command": command.identifier, "asked": command.name, "step": step}
             if command.value is not None:
                 facts["value"] = command.value
@@ -80,7 +88,10 @@ class Controls:
                 self._events.write("answer", done=False, **facts, refusal=str(error))
             else:
                 self._events.write("answer", done=True, **facts, **told)
-            control.take(self._run.commands_path, command.identifier)
+            self._answered.add(command.identifier)
+            with contextlib.suppress(OSError):
+                # In a folder that is read-only now, an answered command stays, and is not followed twice.
+                control.take(self._run.commands_path, command.identifier)
 
     def _stop(self, synced, step, checkpoint, value, identifier):
         self.stop_requested = True

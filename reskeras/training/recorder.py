@@ -106,6 +106,8 @@ class Recorder(keras.callbacks.Callback):
             self._read(now)
             self._take_commands(self._checkpoint)
             self._pace.reach(self._begun)
+            if self._saver is not None:
+                self._saver.catch_up()
         self._first = False
         if batch and self._saver is not None and self._saver.is_due(self._begun):
             self._checkpoint()
@@ -158,8 +160,10 @@ class Recorder(keras.callbacks.Callback):
         if self._saver is None or self.lost_at is not None:
             return
         best = self._score is not None and self._saver.is_best(self._score)
-        if best or self._ends or self._saver.is_due(self._begun):
+        if self._ends or self._saver.is_due(self._begun):
             self._checkpoint_between_epochs()
+        elif best:
+            self._saver.take_best(self._model, self._progress(begun=False), self._curve.flush)
 
     def _is_whole(self) -> bool:
         """Return whether all batches of the epoch are done, or begun."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from reskeras.installed import BackendMissing, resolve_backend
-from reskeras.runs import control, liveness, resuming, summaries
+from reskeras.runs import checkpoints, control, liveness, resuming, summaries
 from reskeras.runs.events import EventWriter
 from reskeras.runs.folder import Run, RunError
 from reskeras.runs.settings import RunSettings
@@ -67,8 +67,8 @@ def _work(run: Run, prepared) -> int:
     except OSError as error:
         _tell(traceback.format_exc())
         # A write that finds no room names no file; what a training writes is in its folder.
-        reason = f"{error.strerror or error} ({error.filename or run.folder}). The run is kept as far as it got."
-        return _end(events, "failed", reason, 1)
+        reason = f"{error.strerror or error} ({error.filename or run.folder}). The run is kept as far as it got"
+        return _end(events, "failed", f"{reason}{_going_on(run)}", 1)
     except Exception as error:
         _tell(traceback.format_exc())
         if signals.ended:
@@ -142,6 +142,15 @@ class _Signals:
     def _stop_waits(self) -> bool:
         """Return whether a command asked for the same and has not been taken up yet."""
         return any(each.name == "stop" for each in control.waiting(self._run.commands_path))
+
+
+def _going_on(run: Run) -> str:
+    """Return the end of a sentence: how to go on with a run whose trouble is over."""
+    known = checkpoints.listed(run.checkpoints_path)
+    if not known:
+        return "."
+    step = checkpoints.step_of(known[0])
+    return f": reskeras resume {run.folder} goes on after step {step:,} once there is room and leave to write."
 
 
 def _explain(error: Exception) -> tuple[str, int]:
