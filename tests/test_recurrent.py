@@ -135,6 +135,23 @@ def test_a_stack_joins_each_layer_as_its_skip_says(skip, cell):
         np.testing.assert_allclose(output[:length], stream, rtol=0, atol=2e-6)
 
 
+def test_a_classifier_answers_a_text_of_nothing_but_padding_without_it():
+    """The mean over no token is 0, so that its logits are the biases; a mean that divides by 0 spoils all weights."""
+    options = {"depth": 2, "width": 4, "vocabulary": 11}
+    model = reskeras.build("lstm_classifier", input_shape=(5,), classes=3, **options)
+    _randomise(model)
+    head = model.layers[-1]
+    tokens = np.array([[3, 7, 1, 0, 0], [0, 0, 0, 0, 0], [9, 2, 0, 0, 0]], "int32")
+    features = keras.Model(model.input, model.layers[-3].output)
+    steps, kernel, bias = features.predict(tokens, verbose=0), *map(keras.ops.convert_to_numpy, head.weights)
+    means = np.stack([steps[0, :3].mean(0), np.zeros(steps.shape[-1]), steps[2, :2].mean(0)])
+    for each in (model, reskeras.portable(model)):
+        np.testing.assert_allclose(each.predict(tokens, verbose=0), means @ kernel + bias, rtol=0, atol=1e-5)
+    found = gradients(model, tokens, np.array([0, 2, 1], "int32"))
+    for name, gradient in found.items():
+        assert np.isfinite(gradient).all() and gradient.any(), name
+
+
 def test_the_first_layer_is_plain_where_sizes_differ_and_so_is_a_last_output():
     stack = StackedLSTM(2, 3)
     x = np.random.default_rng(0).normal(size=(1, 5, 3)).astype("float32")

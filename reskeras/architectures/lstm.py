@@ -39,7 +39,7 @@ class LSTMOptions(ArchitectureOptions):
 
 def plan_classifier(options: LSTMOptions, input_shape, classes) -> Plan:
     """Write a network with one class a text: the classifier reads the average over the text's own tokens."""
-    return _plan(options, "classifier", input_shape, classes, (GlobalPool(),))
+    return _plan(options, "classifier", input_shape, classes, (GlobalPool(masked=True),))
 
 
 def plan_tagger(options: LSTMOptions, input_shape, classes) -> Plan:

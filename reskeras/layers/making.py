@@ -16,7 +16,7 @@ from reskeras.layers.lstm import lstm_layer
 from reskeras.layers.padding import PadChannels
 from reskeras.layers.residual import Residual
 from reskeras.layers.scaling import ScaledAdd
-from reskeras.layers.tokens import Bias, ClassToken, FirstToken, Sequence, Tokens
+from reskeras.layers.tokens import Bias, ClassToken, FirstToken, Sequence, TokenMean, Tokens
 from reskeras.plan import Block, Skip
 from reskeras.steps import Shape, Step
 
@@ -157,6 +157,8 @@ def _pad(step: steps.Pad, axes: int, common, data_format: str) -> keras.Layer:
 
 
 def _global_pool(step: steps.GlobalPool, axes: int, common, data_format: str) -> keras.Layer:
+    if step.masked:
+        return TokenMean(**common)
     return pooled_class("GlobalAveragePooling", axes)(data_format=data_format, **common)
 
 

@@ -1,8 +1,9 @@
 """Samples of any kind as sequences of tokens with learned positions."""
 
 import keras
+from keras import ops
 
-from reskeras.layers.composite import Composite
+from reskeras.layers.composite import Composite, mask_of
 
 
 @keras.saving.register_keras_serializable(package="reskeras")
@@ -171,6 +172,36 @@ class FirstToken(Composite):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], *input_shape[2:])
+
+
+@keras.saving.register_keras_serializable(package="reskeras")
+class TokenMean(Composite):
+    """The mean of a sequence's tokens, those left out that are masked. It has no mask.
+
+    Of a sequence that is all padding it is 0, where `keras.layers.GlobalAveragePooling1D` divides 0 by 0.
+
+    Input shape: (batch, time, width). Output shape: (batch, width).
+
+    Example:
+        >>> TokenMean()(keras.Input((None, 64))).shape
+        (None, 64)
+    """
+
+    axes = keras.layers.InputSpec(ndim=3)
+
+    def call(self, x):
+        mask = mask_of(x)
+        if mask is None:
+            return ops.mean(x, axis=1)
+        real = ops.expand_dims(mask, -1)
+        count = ops.sum(ops.cast(real, x.dtype), axis=1)
+        return ops.sum(ops.where(real, x, 0), axis=1) / ops.maximum(count, 1)
+
+    def compute_mask(self, inputs, mask=None):
+        return None
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], input_shape[2])
 
 
 @keras.saving.register_keras_serializable(package="reskeras")

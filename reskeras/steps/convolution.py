@@ -98,8 +98,9 @@ class MaxPool(_Pool):
 
 @dataclass(frozen=True)
 class GlobalPool(Step):
-    """Average over all space or time axes; masked time steps are left out."""
+    """Average over all space or time axes; `masked` is for tokens of which some are padding, which is left out."""
 
+    masked: bool = False
     word: ClassVar[str] = "pool"
 
     def output_shape(self, shape):
