@@ -175,6 +175,8 @@ def _sentence(option: Option, detail: Mapping[str, Any]) -> str:
         return f"{name} cannot be {value}: it must be {side} {_number(bound)}."
     if kind == "string_too_short":
         return f"{name} cannot be empty ({option.help})"
+    if kind == "string_unicode":
+        return f"{name} cannot be {value!r}: there are bytes in it that are no text. Give it another name."
     wanted = {"integer": "a whole number", "number": "a finite number", "flag": "yes or no"}.get(option.kind, "text")
     return f"{name} must be {wanted} (allowed: {option.allowed}); received {value!r}."
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -50,6 +51,21 @@ def test_a_good_request_becomes_settings_and_a_plan(name):
         classes=shape.classes,
     )
     assert RunSettings(**json.loads(request.settings.model_dump_json())) == request.settings
+
+
+@pytest.mark.parametrize("name", ["red\x1b[31m.npz", "two\nlines.npz", "txt\u202ezpn.npz", os.fsdecode(b"\xff.npz")])
+def test_data_whose_name_would_not_be_read_as_it_was_written_is_refused(name, tmp_path):
+    path = tmp_path / name
+    labels = np.arange(12) % 3
+    np.savez(path, x_train=np.ones((12, 4)), y_train=labels, x_test=np.ones((12, 4)), y_test=labels)
+    assert path.exists()
+    told = problems("plain", training={"data": str(path)})["data"]
+    assert told.startswith(f"data cannot be {str(path)!r}: ") and told.isprintable()
+    assert re.search("a character in it cannot be shown.* Rename the file|bytes in it that are no text", told)
+    kept = tmp_path / "größe 漢字.npz"
+    path.rename(kept)
+    settings = check_request("plain", {}, {"data": str(kept)}).settings
+    assert RunSettings(**json.loads(settings.model_dump_json())).training.data == str(kept)
 
 
 def test_nothing_asked_for_is_every_default():

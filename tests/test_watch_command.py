@@ -18,6 +18,7 @@ from workbench import DEADLINE, ended, environment, start_reskeras, wait_for
 from reskeras import cli
 from reskeras.commands import watch
 from reskeras.runs import Run, liveness
+from reskeras.runs.tables import TableWriter, cut_table
 
 EITHER = pytest.mark.any_backend
 
@@ -146,6 +147,33 @@ def test_what_is_no_run_is_told_in_a_sentence(asked, told, tmp_path, monkeypatch
 
 
 @EITHER
+def test_a_run_that_goes_on_from_before_is_read_anew(tmp_path, monkeypatch):
+    """What comes after the checkpoint that it goes on from is told once more, and what was before is not."""
+    script, told = ScriptRun(tmp_path / "mine", epochs=4), []
+    script.grow([90, 2, 3, 4]).grow([1, 2, 3, 4]).epoch(1, loss=1.0).grow([1, 50, 3, 4]).epoch(2, loss=0.5)
+
+    def go_on(step, rows):
+        script.weights.close()
+        cut_table(script.run.folder / "weights", rows, np.empty(0, np.uint8))
+        script.weights = TableWriter(script.run.folder / "weights", script.weights.header)
+        script.events.write("starting", backend="torch", pid=1)
+        script.events.write("training", epochs=4)
+        script.events.write("resumed", step=step, epoch=2, damaged=[])
+        script.step = step
+        script.grow([1, 2, 60, 4]).epoch(2, loss=0.25).grow([1, 2, 3, 4])
+
+    story = [lambda: go_on(2, 2), lambda: script.epoch(3, loss=0.125).finish()]
+    monkeypatch.setattr(watch.time, "sleep", lambda _: story.pop(0)())
+    for fact in watch.readings(script.run):
+        told.append((fact["step"], fact["metrics"]["loss"] if "metrics" in fact else fact["largest"]))
+    assert told == [
+        (2, 1.0), (3, 0.5), (3, {"layer": "dense_0", "gradient_norm": 90.0}),
+        (3, 0.25), (4, {"layer": "dense_2", "gradient_norm": 60.0}),
+        (4, 0.125), (4, {"layer": "dense_3", "gradient_norm": 4.0}),
+    ]  # fmt: skip
+
+
+@EITHER
 def test_a_vanished_folder_ends_the_watching(tmp_path, monkeypatch, capsys):
     run = ScriptRun(tmp_path / "mine")
     monkeypatch.setattr(watch.time, "sleep", lambda _: run.run.folder.rename(tmp_path / "gone"))
@@ -205,6 +233,48 @@ model.fit(
     ],
 )
 """
+
+
+TWO_FITS = (
+    SCRIPT.partition("model.fit(")[0]
+    + """
+import pathlib, time
+
+monitor = reskeras.GradientMonitor("runs/mine")
+for number in (1, 2):
+    model.fit(x, y, batch_size=8, epochs=1, verbose=0, callbacks=[monitor])
+    while not pathlib.Path(f"go-{number}").exists():
+        time.sleep(0.01)
+    if number == 2:
+        del monitor
+while not pathlib.Path("end").exists():
+    time.sleep(0.01)
+"""
+)
+
+
+@EITHER
+def test_a_script_that_may_fit_again_is_followed_until_it_cannot(tmp_path):
+    """Between two fits its run is finished; the script itself goes on after the last one, without the monitor."""
+    script = subprocess.Popen(
+        [sys.executable, "-c", TWO_FITS], cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: (tmp_path / "runs/mine/settings.json").exists() or script.poll() is not None, "the run")
+    watching = start_reskeras("watch", "runs/mine", "--plain", cwd=tmp_path)
+    told = []
+    for number in (1, 2):
+        while not (told and told[-1].startswith("finished") and f"step {8 * number}/" in told[-1]):
+            line = watching.stdout.readline()
+            assert line, (told, ended(watching).stderr)
+            told.append(line)
+        assert told[-1].endswith("its script may train on\n") and Run(tmp_path / "runs/mine").state() == "finished"
+        (tmp_path / f"go-{number}").touch()
+    done = ended(watching)
+    assert done.returncode == 0 and script.poll() is None
+    (tmp_path / "end").touch()
+    assert script.communicate(timeout=DEADLINE)[1] == "" and script.returncode == 0
+    assert done.stdout.startswith("finished  step 16/16") and "may train on" not in done.stdout
+    assert sum(line.startswith("epoch 1 ") for line in told) == 2
 
 
 @EITHER

@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,9 @@ def watch(run: str, runs: Path, plain: bool, as_json: bool) -> int:
 
     RUN is a run's folder, or a run's name in the folder of runs. On a terminal the terminal UI opens; elsewhere there
     is a line a second, and one an epoch, until the run ends: gradient norm of the last step, and the layers of the
-    largest and of the smallest norm in all steps since the line before. Ctrl-C ends the watching, and never the run.
-    The exit code is 1 where the run failed.
+    largest and of the smallest norm in all steps since the line before. A script that keeps its GradientMonitor may
+    call fit with it again, and is followed until it ends. Ctrl-C ends the watching, and never the run. The exit code is
+    1 where the run failed.
 
     \b
     Examples:
@@ -79,29 +81,32 @@ def _tell_of_a_later_run(run: Run) -> None:
 
 
 def readings(run: Run) -> Iterator[dict[str, Any]]:
-    """Yield what there is to tell of a run until it ends.
+    """Yield what there is to tell of a run until it ends, and no script may go on with it any more.
 
     Returns:
         Of kind `"epoch"` the results of an epoch, of kind `"reading"` how the run stands, at most one in `PERIOD`
         seconds, and at last of kind `"end"` how it stood then, and why it failed if it did.
     """
-    norms, told, shown = _Norms(run), 0, None
-    state = run.state()
+    norms, told, shown = _Norms(run), [], None
+    may_fit_again, state = run.may_fit_again(), run.state()
     if state == "crashed" and not run.events():
         # Whoever makes a run's folder holds its lock a moment later.
         time.sleep(PERIOD)
-        state = run.state()
+        may_fit_again, state = run.may_fit_again(), run.state()
     while True:
         if not run.folder.is_dir():
             fail(f"The folder {run.folder} vanished while its run was watched, and with it what was measured.", 1)
         events = run.events()
+        norms.follow_back([event.get("step", 0) for event in events if event["event"] == "resumed"])
         facts, epochs = results.facts(events), results.epochs(events)
-        for each in epochs[told:]:
+        # Those that a resumed run does once more are told once more.
+        known = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(told, epochs, strict=False)))
+        for each in epochs[known:]:
             when = {name: each[name] for name in ("epoch", "step")}
             yield {"kind": "epoch", "run": run.name, **when, "metrics": results.metrics(each)}
-        told = len(epochs)
+        told = epochs
         reading = {"kind": "reading", "run": run.name, "state": state, **_progress(run, facts)}
-        if state not in GOING_ON:
+        if state not in GOING_ON and not may_fit_again:
             yield {**reading, "kind": "end", **norms.read(), "reason": facts.get("reason")}
             return
         if (state, reading["step"]) != shown:
@@ -109,7 +114,7 @@ def readings(run: Run) -> Iterator[dict[str, Any]]:
             yield {**reading, **norms.read()}
         time.sleep(PERIOD)
         # First, for what is read after it belongs to it at least.
-        state = run.state()
+        may_fit_again, state = run.may_fit_again(), run.state()
 
 
 def _progress(run: Run, facts: dict[str, Any]) -> dict[str, Any]:
@@ -136,6 +141,18 @@ class _Norms:
 
     def __init__(self, run: Run):
         self._run, self._rows, self._step = run, 0, 0
+        self._resumed = 0
+
+    def follow_back(self, resumed: list[int]) -> None:
+        """Read from the beginning where the run was resumed since last time, whose tables were cut, and count as new
+        what comes after the step that it went on from.
+
+        Args:
+            resumed: after which step each worker so far has gone on.
+        """
+        if len(resumed) > self._resumed:
+            self._rows, self._step = 0, min(self._step, *resumed[self._resumed :])
+        self._resumed = len(resumed)
 
     def read(self) -> dict[str, Any]:
         """Return the norm of the last step, and the layers of the largest and smallest in all steps since last time."""
@@ -173,6 +190,8 @@ def line(fact: dict[str, Any]) -> str:
     for name in ("largest", "smallest"):
         if fact[name] is not None:
             parts.append(f"{name} {fact[name]['layer']} {_number(fact[name]['gradient_norm'], 3)}")
+    if fact["kind"] == "reading" and fact["state"] not in GOING_ON:
+        parts.append("its script may train on")
     if fact.get("reason"):
         parts.append(str(fact["reason"]))
     return "  ".join(parts)

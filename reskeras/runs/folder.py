@@ -198,33 +198,24 @@ class Run:
         `queued`, where it waits for its turn; `finished`, `stopped` or `failed`; or where it ended without a word
         `resumable`, or `crashed` where there is no checkpoint either.
         """
-        if waits(str(self.folder)):
-            return "queued"
-        if liveness.is_held(self.lock_path):
-            return self._live_state()
-        return self.ending() or ("resumable" if checkpoints.listed(self.checkpoints_path) else "crashed")
+        return self._state_and_events()[0]
+
+    def _state_and_events(self) -> tuple[str, list[dict[str, Any]]]:
+        """Return the state and the events that go with it. These are read last: a worker that ends after its lock was
+        looked at has then told how, and a command that it takes up is answered."""
+        queued, live = waits(str(self.folder)), liveness.is_held(self.lock_path)
+        asked = self.requested() if live else []
+        events = self.events()
+        if queued:
+            return "queued", events
+        if live:
+            return _live_state(asked, events), events
+        ended = _ending(events) or ("resumable" if checkpoints.listed(self.checkpoints_path) else "crashed")
+        return ended, events
 
     def ending(self) -> str | None:
         """Return how the last worker said that it ended: `finished`, `stopped` or `failed`; None without a word."""
-        told = [event.get("status") for event in self._since_start() if event["event"] == "end"]
-        return told[-1] if told and told[-1] in ("finished", "stopped", "failed") else None
-
-    def _live_state(self) -> str:
-        asked = self.requested()
-        kinds = [event["event"] for event in self._since_start()]
-        if "stop" in asked or "stopping" in kinds:
-            return "stopping"
-        if "training" not in kinds:
-            return "starting"
-        if [kind for kind in kinds if kind in ("paused", "continued")][-1:] == ["paused"]:
-            return "paused"
-        return "pausing" if "pause" in asked else "running"
-
-    def _since_start(self) -> list[dict[str, Any]]:
-        """Return the events of the last worker."""
-        events = self.events()
-        starts = [place for place, event in enumerate(events) if event["event"] == "starting"]
-        return events[starts[-1] :] if starts else events
+        return _ending(self.events())
 
     def requested(self) -> list[str]:
         """Return the commands that wait for the worker to take them up, oldest first."""
@@ -234,13 +225,18 @@ class Run:
         """Return whether a worker is at it."""
         return liveness.is_held(self.lock_path)
 
+    def may_fit_again(self) -> bool:
+        """Return whether a script keeps the `GradientMonitor` of this run, with which it may train on when a `fit` has
+        ended."""
+        return liveness.is_held(self.settings_path)
+
     def summary(self) -> dict[str, Any]:
         """Return the run as one flat record for tables and scripts.
 
         `loss` is the mean over the last whole epoch, which the same seed gives again; before the first epoch ends it is
         the last point of the curve, whose points are as far apart as the clock says.
         """
-        settings, events, labelled = self.settings, self.events(), labels.read(self.folder)
+        settings, labelled, (state, events) = self.settings, labels.read(self.folder), self._state_and_events()
         try:
             made = self.settings_path.stat().st_mtime_ns / 1e9
         except OSError as error:
@@ -250,7 +246,7 @@ class Run:
         training = getattr(settings, "training", None)
         options = getattr(settings, "options", {})
         found = {
-            "state": self.state(),
+            "state": state,
             "architecture": getattr(settings, "architecture", None) or settings.model,
             "depth": options.get("depth"),
             "skip": options.get("skip"),
@@ -267,6 +263,28 @@ class Run:
             "reason": facts.get("reason"),
         }
         return summaries.arranged(str(self.folder), summaries.fitted(found), made, labelled)
+
+
+def _since_start(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the events of the last worker."""
+    starts = [place for place, event in enumerate(events) if event["event"] == "starting"]
+    return events[starts[-1] :] if starts else events
+
+
+def _live_state(asked: list[str], events: list[dict[str, Any]]) -> str:
+    kinds = [event["event"] for event in _since_start(events)]
+    if "stop" in asked or "stopping" in kinds:
+        return "stopping"
+    if "training" not in kinds:
+        return "starting"
+    if [kind for kind in kinds if kind in ("paused", "continued")][-1:] == ["paused"]:
+        return "paused"
+    return "pausing" if "pause" in asked else "running"
+
+
+def _ending(events: list[dict[str, Any]]) -> str | None:
+    told = [event.get("status") for event in _since_start(events) if event["event"] == "end"]
+    return told[-1] if told and told[-1] in ("finished", "stopped", "failed") else None
 
 
 def _sizes(table: Table, group: str) -> np.ndarray:

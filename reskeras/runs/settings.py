@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from reskeras.options import Options
+from reskeras.printable import printable
 
 FORMAT = 2
 """Version of the run folder's layout; a reader refuses a folder of a newer version."""
@@ -72,6 +73,11 @@ class TrainingOptions(Options):
 
     def problems(self):
         problems = super().problems()
+        if printable(self.data) != self.data:
+            problems["data"] = (
+                f"data cannot be {self.data!r}: a character in it cannot be shown, and settings are read without such. "
+                "Rename the file."
+            )
         if self.remat == "sqrt" and not self.stacked:
             problems["remat"] = (
                 "remat=sqrt keeps inputs of some blocks of a stack; received stacked=False. "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import weakref
 from pathlib import Path
 
 import keras
@@ -39,6 +40,8 @@ class ScriptRun:
         settings = ScriptSettings(model=trained.name, kind=type(trained).__name__, optimizer=type(optimizer).__name__)
         self.run: Run = runs.create_watched(settings, folder)
         self._model, self._started = model, time.perf_counter()
+        # As long as it is held, another `fit` may come into this folder, whatever the run's state is in between.
+        weakref.finalize(self, os.close, liveness.hold(self.run.settings_path))
         built = {"parameters": model.count_params(), "layers": len(list(model._flatten_layers())) - 1}
         self._open(facts, done, **built)
 
