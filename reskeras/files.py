@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import stat
 import time
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from reskeras.printable import cleaned
+from reskeras.printable import load_json
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -33,8 +32,9 @@ def draft_of(path: Path) -> Iterator[Path]:
     try:
         yield draft
         draft.replace(path)
-    finally:
+    except BaseException:
         draft.unlink(missing_ok=True)
+        raise
 
 
 def open_plain(path: str | os.PathLike) -> int:
@@ -105,7 +105,7 @@ def read_plain(path: str | os.PathLike, most: int) -> bytes:
 
 
 def read_json(path: str | os.PathLike, most: int, keep: str = "") -> Any:
-    """Return what a JSON file of at most so many bytes holds, `cleaned`.
+    """Return what a JSON file of at most so many bytes holds, as `load_json` does.
 
     Args:
         path: the file.
@@ -117,7 +117,7 @@ def read_json(path: str | os.PathLike, most: int, keep: str = "") -> Any:
         ValueError: where it is not JSON, or nested too deeply.
     """
     try:
-        return cleaned(json.loads(read_plain(path, most)), keep)
+        return load_json(read_plain(path, most), keep)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import command
-from hostile import EVIL, INPUTS, check_command, check_shown, counted, fuzz, mutations
+from hostile import EVIL, INPUTS, VALUES, check_command, check_shown, counted, fuzz, mutations
 from hostile import figures as figures
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +19,7 @@ from reskeras_tui.follow import RunReader, plain_line
 from script_runs import ScriptRun
 
 from reskeras import runs, verdicts
-from reskeras.printable import printable
+from reskeras.printable import cleaned, load_json, printable
 from reskeras.runs import Run, RunError, control, labels, listing
 from reskeras.runs.tables import Table
 
@@ -117,6 +117,19 @@ def test_no_file_of_a_run_brings_a_command_down(real, tmp_path, name):
         assert {path.name for path in tmp_path.iterdir()} <= {"runs", "csv"}, "something was written elsewhere"
 
     tried()
+
+
+@fuzz
+@given(VALUES, st.booleans())
+def test_json_is_cleaned_whatever_its_bytes_look_like(value, escaped):
+    for written in (value, {"loss": [value, 1e-3]}):
+        content = json.dumps(written, ensure_ascii=escaped).encode("utf-8", "surrogatepass")
+        with counted("json"):
+            try:
+                expected = cleaned(json.loads(content))
+            except ValueError:
+                continue
+            assert load_json(content) == expected
 
 
 @fuzz

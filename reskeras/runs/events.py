@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reskeras.files import read_at, size_of
-from reskeras.printable import cleaned
+from reskeras.printable import load_json
 
 COUNTS = ("pid", "parameters", "weights", "layers", "epochs", "steps", "steps_per_epoch", "epoch", "step")
 NUMBERS = (
@@ -84,7 +84,7 @@ def _event(line: bytes) -> dict[str, Any] | None:
     if len(line) > LONGEST_LINE:
         return None
     try:
-        event = cleaned(json.loads(line))
+        event = load_json(line)
     except (ValueError, RecursionError):
         return None
     if not isinstance(event, dict) or not isinstance(event.get("event"), str):
