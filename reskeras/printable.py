@@ -25,6 +25,9 @@ _HARMLESS = bytes(range(0x20, 0x7F)).replace(b"\\", b"") + b"\t\r\n"
 _LONG = re.compile(rb"[0-9](?:[eE]|[0-9]{17})")
 """What stands in any JSON with a finite number that is read as infinite, or has more than 64 bits."""
 
+_SHALLOW = 200
+"""Lists and objects that are not nested too deeply, however they are nested."""
+
 
 def printable(text: str, keep: str = "") -> str:
     """Return a text without sequences that a terminal obeys, and with a sign in the place of each other character that
@@ -52,8 +55,14 @@ def load_json(content: bytes, keep: str = "") -> Any:
     """
     value = json.loads(content)
     # Most files hold nothing to clean, and to look for it in their bytes takes a tenth of the time.
-    odd = content.translate(None, _HARMLESS) or b"NaN" in content or b"Infinity" in content or _LONG.search(content)
-    return cleaned(value, keep) if odd else value
+    harmless = (
+        not content.translate(None, _HARMLESS)
+        and b"NaN" not in content
+        and b"Infinity" not in content
+        and not _LONG.search(content)
+        and content.count(b"[") + content.count(b"{") < _SHALLOW
+    )
+    return value if harmless else cleaned(value, keep)
 
 
 def cleaned(value: Any, keep: str = "") -> Any:

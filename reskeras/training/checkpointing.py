@@ -187,8 +187,8 @@ class Saver:
 
     def finish(self) -> None:
         """Wait until everything taken is written."""
-        with contextlib.suppress(OSError):
-            # Where the thread has failed, its error has come or will where the training runs.
+        with contextlib.suppress(Exception):
+            # It raises what the thread has failed with, and is called after every other error too.
             self._write_held()
         self._drain.abandon()
 
