@@ -75,6 +75,7 @@ HOSTILE = {
     "a shape that is no number": one_array("<f8", True),
     "a header that nests": checkpoints.MAGIC + (90_000).to_bytes(8, "little") + b"[" * 90_000 + bytes(99),
     "facts that are a list": head(facts=[1], arrays=[]) + bytes(32),
+    "facts that are a list of pairs": head(facts=[[None, None]], arrays=[]) + bytes(32),
     "another version": b"reskeras checkpoint 9\n" + bytes(99),
     "nothing": b"",
 }

@@ -211,7 +211,9 @@ def _read_header(path: Path, file, size: int) -> tuple[dict[str, Any], dict[str,
     places: dict[str, _Place] = {}
     try:
         header = json.loads(file.read(length))
-        facts = cleaned(dict(header["facts"]))
+        facts = cleaned(header["facts"])
+        if not isinstance(facts, dict):
+            raise ValueError("facts without names")
         for each in header["arrays"]:
             name, (dtype, shape) = str(each["name"]), _described(each)
             if name in places:
