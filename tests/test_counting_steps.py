@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 import reskeras
+from reskeras.backend import state
+from reskeras.telemetry import monitor as monitor_module
+from reskeras.telemetry import ring
 
 
 def compiled(**options):
@@ -61,3 +64,26 @@ def test_updates_are_counted_where_gradients_are_accumulated(tmp_path):
     model.fit(x, y, batch_size=5, epochs=1, verbose=0, callbacks=[monitor])
     assert told(monitor.run) == ([16], [16, 8], 16)
     assert monitor.run.series("gradient_norm").last.tolist() == [5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_a_large_ring_is_read_in_parts_with_every_step(tmp_path, monkeypatch, accumulated):
+    """Read after each step, over the end of the ring and on from its beginning, as read whole at the end."""
+
+    def fit(name):
+        keras.utils.set_random_seed(0)
+        model, x, y = compiled(optimizer={"gradient_accumulation_steps": accumulated if accumulated > 1 else None})
+        model.fit(x, y, batch_size=8, epochs=2, verbose=0)
+        monitor = reskeras.GradientMonitor(tmp_path / name)
+        model.fit(x, y, batch_size=1, verbose=0, shuffle=False, callbacks=[monitor])
+        return monitor.run.series("gradient_norm", "weight")
+
+    whole = fit("whole")
+    monkeypatch.setattr(state, "LARGE", 0)
+    monkeypatch.setattr(ring, "LEAST_ROWS", 12)
+    monkeypatch.setattr(ring, "MOST_ROWS", 12)
+    monkeypatch.setattr(monitor_module, "PERIOD", 0)
+    in_parts = fit("parts")
+    begun = 10 // accumulated
+    assert in_parts.last.tolist() == list(range(begun + 1, begun + 40 // accumulated + 1))
+    assert np.array_equal(in_parts.median, whole.median) and np.ptp(whole.median, axis=0).all()

@@ -110,3 +110,21 @@ def test_a_compiled_step_of_pytorch(tmp_path):
     run = watched_step(model, x, y, tmp_path / "run", jit_compile=True)
     check_weights(run, model, x, y)
     check_blocks(run)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="no other backend has layers that write over their inputs")
+def test_an_output_that_a_layer_writes_over_is_not_measured_wrong(tmp_path):
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+    inputs = keras.Input((4,))
+    first = keras.layers.Dense(4, name="first")(inputs)
+    stream = keras.layers.TorchModuleWrapper(torch.nn.ReLU(inplace=True), output_shape=(None, 4))(first)
+    watched = reskeras.watch(keras.Model(inputs, keras.layers.Dense(4, name="second")(stream)))
+    watched.compile(keras.optimizers.SGD(0.0), "mse")
+    monitor = reskeras.GradientMonitor(tmp_path / "run", level="probes")
+    watched.fit(x, x, verbose=0, callbacks=[monitor])
+    seen = monitor.run.series("forward_rms", "block")
+    found = dict(zip(seen.names, seen.median[0], strict=True))
+    second = keras.ops.convert_to_numpy(watched.watched(x))
+    assert np.isnan(found["first"])
+    assert found["second"] == pytest.approx(np.sqrt(np.mean(second**2)), rel=1e-5)

@@ -1,7 +1,7 @@
 """The one package that asks which backend runs: its devices, training state, loops, kernels and random numbers."""
 
 from reskeras.backend.convolutions import by_products
-from reskeras.backend.gathering import Seat, Seen, can_gather, look_from, seats
+from reskeras.backend.gathering import Seat, can_gather, look_from, seats
 from reskeras.backend.loops import map_rows, recomputed, scan, scan_in_segments, unrolls_convolutions
 from reskeras.backend.measuring import (
     Kept,
@@ -26,13 +26,13 @@ from reskeras.backend.process import (
     without_tensorflow,
 )
 from reskeras.backend.random import draw_each, dropout_at, generator_states, set_generator_states
-from reskeras.backend.state import StateReader, as_numpy
+from reskeras.backend.state import RingReader, StateReader, as_numpy
 from reskeras.backend.tracing import can_record, recorded
 
 __all__ = [
     "Kept",
+    "RingReader",
     "Seat",
-    "Seen",
     "StateReader",
     "apart_in_replicas",
     "as_numpy",

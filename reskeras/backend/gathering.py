@@ -1,70 +1,216 @@
-"""Probes of many blocks put together in one go, where each small operation costs a call: on PyTorch without a compiler.
+"""Probes of many blocks measured together, where each small operation costs a call: on PyTorch without a compiler.
 
 Elsewhere a compiler makes one pass of what a probe computes, and `leave_behind` is all there is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from reskeras.backend.process import name
 
+HELD_BYTES = 2**19
+"""Outputs, or gradients, of so many bytes are held until they are measured in one go; a larger one is not held."""
 
-@dataclass
-class Seen:
-    """What the probe of one block saw.
+
+class _Output(NamedTuple):
+    """An output that is held.
 
     Attributes:
-        squares: (channels,) sums of squares of the output.
-        entries: how many numbers the output has for each channel.
-        branch, skip: norms of what the block added, and of what it added to; None where it adds to nothing.
-        backward: norm of the gradient at the output; None where none came.
+        place: the block's.
+        y: the output.
+        skip: what the block added to, or None.
+        versions: of both, which count what was written over them.
     """
 
+    place: int
+    y: Any
+    skip: Any
+    versions: tuple[int, int]
+
+    def is_intact(self) -> bool:
+        """Whether a layer behind has not written its own output over it."""
+        return self.versions == _versions(self.y, self.skip)
+
+
+class _Seen(NamedTuple):
+    """What the probes of some blocks saw, whose outputs have one shape.
+
+    Attributes:
+        places: of the blocks.
+        squares: (blocks, channels), sums of squares of the output.
+        entries: how many numbers an output has for each channel.
+        branch, skip: (blocks,), norms of what a block added, and of what it added to; None where it adds to nothing.
+    """
+
+    places: list[int]
     squares: Any
     entries: int
-    branch: Any = None
-    skip: Any = None
-    backward: Any = None
+    branch: Any
+    skip: Any
+
+
+class Gathering:
+    """What the probes of a model see in one step; a block that is computed again is seen again.
+
+    Args:
+        values: (probes, slots), the probes' variable, a leaf whose gradient is what was seen.
+        put_together: makes a tensor of the shape of `values` from a dictionary of vectors with an entry for each probe,
+            NaN where there is nothing: `mean_square` of the output, `dead_share` of its channels, `branch_square` and
+            `skip_square`, the mean squares of what was added and of what it was added to, and `gradient_square`, the
+            sum of squares of the gradient at the output.
+    """
+
+    def __init__(self, values: Any, put_together: Callable[[dict[str, Any]], Any]):
+        self._values, self._put_together = values, put_together
+        self._seen: list[_Seen] = []
+        self._norms: list[tuple[tuple[int, ...], Any]] = []
+        self._held: dict[tuple, list[_Output]] = {}
+        self._held_back: list[tuple[int, Any]] = []
+        self._bytes = self._bytes_back = 0
+        self._will_deliver, self._before = False, None
+
+    def see(self, place: int, y: Any, skip: Any, channels: int) -> None:
+        """Look at a block's output, and at what the block added to, or None."""
+        each = _Output(place, y, skip, _versions(y, skip))
+        self._held.setdefault((y.shape, channels, skip is None), []).append(each)
+        self._bytes += y.nbytes
+        if self._bytes >= HELD_BYTES:
+            self._measure()
+
+    def see_back(self, place: int, dy: Any) -> None:
+        """Look at the gradient at a block's output, during the backward pass."""
+        if not self._will_deliver:
+            self._will_deliver = True
+            # PyTorch's own, at the end of what is now computed backwards; distributed training rests on it.
+            _autograd().Variable._execution_engine.queue_callback(self._deliver)
+        self._held_back.append((place, dy))
+        self._bytes_back += dy.nbytes
+        if self._bytes_back >= HELD_BYTES:
+            self._measure_back()
+
+    def _deliver(self) -> None:
+        # Blocks that are computed again may have a backward pass of their own within the whole one, so that this is
+        # called more than once: each time it delivers all there is.
+        if self._will_deliver and self._before is None:
+            before = self._values.grad
+            self._before = 0 if before is None else before
+        self._will_deliver = False
+        self._measure()
+        self._measure_back()
+        self._values.grad = self._put_together(self._columns()) + self._before
+
+    def _measure(self) -> None:
+        for (shape, channels, _), each in self._held.items():
+            if intact := [output for output in each if output.is_intact()]:
+                self._seen.append(_measured(intact, channels % len(shape)))
+        self._held.clear()
+        self._bytes = 0
+
+    def _measure_back(self) -> None:
+        import torch
+
+        if self._held_back:
+            places, gradients = zip(*self._held_back, strict=True)
+            norms = torch._foreach_norm([each.float() for each in gradients])
+            self._norms.append((places, torch.stack(norms)))
+        self._held_back.clear()
+        self._bytes_back = 0
+
+    def _columns(self) -> dict[str, Any]:
+        import torch
+
+        by_channels: dict[int, list[_Seen]] = {}
+        for each in self._seen:
+            by_channels.setdefault(each.squares.shape[1], []).append(each)
+        seen = [each for some in by_channels.values() for each in some]
+        squares = [torch.cat([each.squares for each in some]) for some in by_channels.values()]
+        numbers = _per_block(seen, lambda each: each.entries * each.squares.shape[1])
+        numbers = torch.tensor(numbers, device=self._values.device)
+
+        def mean_square(statistic):
+            missing = [self._values.new_full((len(each.places),), math.nan) for each in seen]
+            found = [getattr(each, statistic) for each in seen]
+            return torch.cat([no if norm is None else norm for no, norm in zip(missing, found, strict=True)]) ** 2
+
+        found = {
+            "mean_square": torch.cat([each.sum(1) for each in squares]) / numbers,
+            "dead_share": torch.cat([(each == 0).float().mean(1) for each in squares]),
+            "branch_square": mean_square("branch") / numbers,
+            "skip_square": mean_square("skip") / numbers,
+        }
+        seen_at = self._rows([each.places for each in seen])
+        columns = torch.nn.functional.pad(torch.stack(list(found.values())), (0, 1), value=math.nan)[:, seen_at]
+        norms = torch.cat([*(norms for _, norms in self._norms), self._values.new_zeros(1)])
+        back = norms[self._rows([places for places, _ in self._norms])] ** 2
+        columns = dict(zip(found, columns, strict=True))
+        return {**columns, "gradient_square": torch.where(columns["mean_square"].isnan(), math.nan, back)}
+
+    def _rows(self, places: Sequence[Sequence[int]]) -> Any:
+        """Return for each probe the row of what it saw last, among all those of some places; -1 where it saw none."""
+        import torch
+
+        last = {place: row for row, place in enumerate(place for some in places for place in some)}
+        rows = [last.get(place, -1) for place in range(len(self._values))]
+        return torch.tensor(rows, device=self._values.device)
+
+
+def _autograd():
+    import torch
+
+    return torch.autograd
+
+
+def _versions(y: Any, skip: Any) -> tuple[int, int]:
+    return y._version, 0 if skip is None else skip._version
+
+
+def _per_block(seen: Sequence[_Seen], number: Callable[[_Seen], int]) -> list[float]:
+    return [float(number(each)) for each in seen for _ in each.places]
+
+
+def _measured(outputs: Sequence[_Output], channels: int) -> _Seen:
+    import torch
+
+    def together(tensors):
+        return (tensors[0][None] if len(tensors) == 1 else torch.stack(tensors)).float()
+
+    places, values, skips, _ = zip(*outputs, strict=True)
+    wide = together(values)
+    squares = (wide * wide).sum([1 + axis for axis in range(values[0].ndim) if axis != channels])
+    entries = values[0].numel() // squares.shape[1]
+    if skips[0] is None:
+        return _Seen(places, squares, entries, None, None)
+    before = together(skips)
+    norms = [torch.linalg.vector_norm(each.flatten(1), dim=1) for each in (wide - before, before)]
+    return _Seen(places, squares, entries, *norms)
 
 
 @dataclass(frozen=True)
 class Seat:
-    """The place of one block's probe among those that are put together.
+    """The place of one block's probe among those that are put together."""
 
-    Attributes:
-        seen: what all of them saw, by their places; a block that is computed again is seen again.
-        anchor: a tensor that everything goes through, whose gradient comes last.
-        place: the block's.
-    """
-
-    seen: dict[int, Seen]
-    anchor: Any
+    gathering: Gathering
     place: int
 
 
-def can_gather() -> bool:
-    """Return whether probes are to be put together: where PyTorch runs each operation as it comes."""
+def can_gather(values: Any) -> bool:
+    """Return whether probes with some values are to be put together: where PyTorch runs each operation as it comes."""
     if name() != "torch":
         return False
     import torch
 
-    return not torch.compiler.is_compiling()
+    return values.is_leaf and values.requires_grad and not torch.compiler.is_compiling()
 
 
-def seats(values: Any, put_together: Callable[[dict[int, Seen]], Any]) -> list[Seat]:
-    """Return a seat for each row of the probes' values, whose gradient is `put_together` of what was seen.
-
-    Args:
-        values: (probes, slots).
-        put_together: takes what was seen by place, and returns a tensor shaped as `values`.
-    """
-    seen: dict[int, Seen] = {}
-    anchor = _functions()[0].apply(values, lambda: put_together(seen))
-    return [Seat(seen, anchor, place) for place in range(len(values))]
+def seats(values: Any, put_together: Callable[[dict[str, Any]], Any]) -> list[Seat]:
+    """Return a seat for each of the probes; the arguments are as in `Gathering`."""
+    gathering = Gathering(values, put_together)
+    return [Seat(gathering, place) for place in range(len(values))]
 
 
 def look_from(seat: Seat, y: Any, skip: Any, channels: int) -> Any:
@@ -76,38 +222,10 @@ def look_from(seat: Seat, y: Any, skip: Any, channels: int) -> Any:
         skip: the tensor of the same shape that the block added to, or None.
         channels: the axis of y's channels.
     """
-    return _functions()[1].apply(y, seat.anchor, seat, None if skip is None else skip.detach(), channels)
-
-
-@cache
-def _functions():
-    import torch
-
-    class Deliver(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, values, put_together):
-            ctx.put_together = put_together
-            return values.new_zeros(())
-
-        @staticmethod
-        def backward(ctx, _):
-            return ctx.put_together(), None
-
-    class Look(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, y, anchor, seat, skip, channels):
-            ctx.seat = seat
-            wide = y.float()
-            squares = (wide * wide).sum([axis for axis in range(y.ndim) if axis != channels % y.ndim])
-            seen = seat.seen[seat.place] = Seen(squares, y.numel() // len(squares))
-            if skip is not None:
-                skip = skip.float()
-                seen.branch, seen.skip = torch.dist(wide, skip), torch.linalg.vector_norm(skip)
-            return y.view_as(y)
-
-        @staticmethod
-        def backward(ctx, dy):
-            ctx.seat.seen[ctx.seat.place].backward = torch.linalg.vector_norm(dy.float())
-            return dy, None, None, None, None
-
-    return Deliver, Look
+    seat.gathering.see(seat.place, y.detach(), None if skip is None else skip.detach(), channels)
+    if not y.requires_grad:
+        return y
+    # A tensor of its own: y's gradient may come from within the block too.
+    y = y.view_as(y)
+    y.register_hook(partial(seat.gathering.see_back, seat.place))
+    return y

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import keras
@@ -26,26 +27,18 @@ class StateReader:
 
     def copy(self) -> list[Any]:
         """Return copies of the variables as they stand, on the device and perhaps still being computed."""
+        return [_copied(value) for value in self.values()]
+
+    def values(self) -> list[Any]:
+        """Return the variables' values as they stand, which the next step may overwrite or give away."""
         if name() == "jax":
-            return self._copy_jax()
-        if name() == "torch":
-            return [variable.value.detach().clone() for variable in self._variables]
-        import tensorflow as tf
-
-        return [tf.identity(variable.value) for variable in self._variables]
-
-    def _copy_jax(self):
-        import jax.numpy as jnp
-
-        # The state is given away to the next step, so what is kept must be a copy.
-        copies = [jnp.copy(value) for value in self._values_jax()]
-        for each in copies:
-            each.copy_to_host_async()
-        return copies
+            return self._values_jax()
+        values = [variable.value for variable in self._variables]
+        return [value.detach() for value in values] if name() == "torch" else values
 
     def on_host(self) -> list[np.ndarray]:
         """Return the values of the variables, copied to the host; nothing stays on the device."""
-        values = self._values_jax() if name() == "jax" else [variable.value for variable in self._variables]
+        values = self.values()
         if name() == "jax":
             for each in values:
                 each.copy_to_host_async()
@@ -70,6 +63,74 @@ class StateReader:
         ):
             places.update({id(variable): (group, index) for index, variable in enumerate(variables)})
         return [places[id(variable)] for variable in self._variables]
+
+
+FEW_ROWS, LARGE = 8, 2**20
+"""Of a ring of more than so many bytes only its last rows are copied, where so few are new."""
+
+
+class RingReader:
+    """Reads the newest rows of rings while a model is trained, without making the device wait.
+
+    Args:
+        model: the compiled model that is being trained.
+        rings: for each, (rows, columns), and the variable that counts the updates that have been.
+        every: how many updates there are for a row; row `n` lies at place `n` modulo the ring's length.
+    """
+
+    def __init__(self, model: keras.Model, rings: Sequence[tuple[keras.Variable, keras.Variable]], every: int):
+        self._reader = StateReader(model, [each for pair in rings for each in pair])
+        self._few = [ring.shape[0] > FEW_ROWS and 4 * ring.shape[0] * ring.shape[1] > LARGE for ring, _ in rings]
+        self._every = every
+
+    def copy(self, count: int) -> list[Any]:
+        """Return a copy of each ring, or of its newest rows, on the device and perhaps still being computed.
+
+        Args:
+            count: how many rows are new at most.
+        """
+        values = self._reader.values()
+        return [
+            _newest_rows(ring, updates, self._every) if few and count <= FEW_ROWS else _copied(ring)
+            for ring, updates, few in zip(values[::2], values[1::2], self._few, strict=True)
+        ]
+
+
+def _copied(value: Any) -> Any:
+    if name() == "torch":
+        return value.clone()
+    if name() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.identity(value)
+    import jax.numpy as jnp
+
+    # The state is given away to the next step, so what is kept must be a copy.
+    copy = jnp.copy(value)
+    copy.copy_to_host_async()
+    return copy
+
+
+def _newest_rows(ring: Any, updates: Any, every: int) -> Any:
+    if name() != "jax":
+        return _newest(ring, updates, every)
+    rows = _newest_jax()(ring, updates, every)
+    rows.copy_to_host_async()
+    return rows
+
+
+def _newest(ring, updates, every):
+    ops = keras.ops
+    place = ops.floor_divide(ops.convert_to_tensor(updates), every)
+    places = ops.arange(-FEW_ROWS, 0) + ops.cast(place, "int32")
+    return ops.take(ops.convert_to_tensor(ring), ops.mod(places, ring.shape[0]), axis=0)
+
+
+@cache
+def _newest_jax():
+    import jax
+
+    return jax.jit(_newest, static_argnums=2)
 
 
 def as_numpy(tensor: Any) -> np.ndarray:

@@ -65,8 +65,8 @@ def probe_values(variable: keras.Variable, level: str, counts: list[int]) -> lis
     """
     values = keras.ops.convert_to_tensor(variable)
     ends = np.cumsum(counts).tolist()
-    if level == "probes" and backend.can_gather():
-        seats = backend.seats(values, lambda seen: _put_together(seen, len(values)))
+    if level == "probes" and backend.can_gather(values):
+        seats = backend.seats(values, _put_together)
         return [seats[end - count : end] for end, count in zip(ends, counts, strict=True)]
     # Keras's split wants a place to split at.
     return keras.ops.split(values, ends[:-1]) if len(counts) > 1 else [values]
@@ -151,34 +151,19 @@ def _forward(skip, y, probe: Probe, has_token: bool, found: dict) -> Any:
     return ops.stack([ops.cast(slots[each], "float32") for each in SLOTS])
 
 
-def _put_together(seen: dict[int, backend.Seen], count: int) -> Any:
-    """Return the slots of all probes, (count, slots), from what each saw."""
+def _put_together(columns: dict[str, Any]) -> Any:
+    """Return the slots of all probes, (probes, slots), from what they saw."""
     ops = keras.ops
-    by_channels: dict[int, list[int]] = {}
-    for place, each in seen.items():
-        by_channels.setdefault(len(each.squares), []).append(place)
-    order = [place for places in by_channels.values() for place in places]
-    squares = [ops.stack([seen[place].squares for place in places]) for places in by_channels.values()]
-    parts = [seen[place] for place in order]
-    sizes = ops.convert_to_tensor([[each.entries, each.entries * len(each.squares)] for each in parts], "float32")
-
-    def squared(statistic, missing):
-        nothing = ops.convert_to_tensor(np.float32(missing))
-        norms = [getattr(each, statistic) for each in parts]
-        return ops.square(ops.stack([nothing if each is None else each for each in norms]))
-
-    nan = float("nan")
-    columns = {
-        "forward_rms": ops.concatenate([ops.mean(each, 1) for each in squares]) / sizes[:, 0],
-        "dead_share": ops.concatenate([ops.mean(ops.cast(each == 0, "float32"), 1) for each in squares]),
-        "branch_ratio": squared("branch", nan) / sizes[:, 1],
-        "skip_square": squared("skip", nan) / sizes[:, 1],
-        "backward_norm": squared("backward", 0.0),
+    slots = {
+        "forward_rms": columns["mean_square"],
+        "dead_share": columns["dead_share"],
+        "branch_ratio": columns["branch_square"],
+        "skip_square": columns["skip_square"],
+        "backward_norm": columns["gradient_square"],
     }
-    nothing = ops.full((len(parts),), NOT_MEASURED, "float32")
-    rows = ops.stack([columns.get(each, nothing) for each in SLOTS], 1)
-    rows = ops.where(ops.isnan(rows), NOT_MEASURED, rows)
-    return ops.scatter_update(ops.full((count, len(SLOTS)), NOT_MEASURED), np.array(order)[:, None], rows)
+    nothing = ops.full_like(columns["mean_square"], NOT_MEASURED)
+    rows = ops.stack([slots.get(each, nothing) for each in SLOTS], 1)
+    return ops.where(ops.isnan(rows), NOT_MEASURED, rows)
 
 
 def _places(tensor, axes):

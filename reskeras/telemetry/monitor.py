@@ -100,7 +100,9 @@ class GradientMonitor(keras.callbacks.Callback):
         self._each = model.steps_per_execution
         # How many steps the last execution had is not known where there are several in one.
         self._counts_skipped = ring.is_scaling(optimizer) and self._each == 1
-        self._reader = backend.StateReader(model, [each.ring for each in self._recordings])
+        self._reader = backend.RingReader(
+            model, [(each.ring, each.updates) for each in self._recordings], self._recordings[0].micro_steps
+        )
         self._drain = Drain(self._writer.take)
         self._pending = None
         self._done = self._begun
@@ -129,9 +131,8 @@ class GradientMonitor(keras.callbacks.Callback):
             self._begun = min(self._begun, self._epoch_began + steps)
         if done and (done >= self._rows // 2 or now - self._read_at_time >= PERIOD):
             slow = now - self._read_at_time >= PERIOD * done
-            self._read_at_step, self._read_at_time = self._epoch_began + batch, now
             self._hand_over()
-            self._pending = self._copy(self._read_at_step)
+            self._copy(self._done)
             if slow:
                 # Steps this long are over on the device by now: the newest row need not wait for the next reading.
                 self._hand_over()
@@ -151,9 +152,8 @@ class GradientMonitor(keras.callbacks.Callback):
         self._done = self._begun
         self._hand_over()
         if self._begun > self._read_at_step:
-            self._pending = self._copy(self._begun)
+            self._copy(self._begun)
             self._hand_over()
-            self._read_at_step, self._read_at_time = self._begun, time.perf_counter()
         if self._script:
             self._script.end_epoch(self._begun)
 
@@ -191,13 +191,15 @@ class GradientMonitor(keras.callbacks.Callback):
         done = self._done
         self._hand_over()
         if done > self._read_at_step:
-            self._pending = self._copy(done)
+            self._copy(done)
             self._hand_over()
-            self._read_at_step, self._read_at_time = done, time.perf_counter()
         return self._drain.ask(self._writer.places)
 
-    def _copy(self, done: int):
-        return self._reader.copy(), done - self._began if self._counts_skipped else None
+    def _copy(self, done: int) -> None:
+        """Begin to read what the steps up to one have left."""
+        copies = self._reader.copy(done - self._read_at_step)
+        self._pending = copies, done - self._began if self._counts_skipped else None
+        self._read_at_step, self._read_at_time = done, time.perf_counter()
 
     def _hand_over(self) -> None:
         if self._pending is not None:

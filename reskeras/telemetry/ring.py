@@ -47,6 +47,7 @@ class _Recording:
         micro_steps: how many gradients an update is the mean of.
         parts: how many gradients of parts of the batch are known of each update, accumulated or of replicas.
         ring: the ring.
+        updates: how many updates the optimizer has made.
         squares: where gradients are accumulated, the sum of the squared norms of those so far.
         hidden: whether the ring is none of the optimizer's variables for now.
         weights, place: what is measured, and the place of each by its key.
@@ -59,6 +60,7 @@ class _Recording:
     micro_steps: int = 1
     parts: int = 1
     ring: keras.Variable | None = None
+    updates: keras.Variable | None = None
     squares: keras.Variable | None = None
     hidden: bool = False
     weights: list[keras.Variable] = field(default_factory=list)
@@ -102,6 +104,7 @@ class _GradientRing:
         recording.probe_place = {self._var_key(each): place for place, each in enumerate(recording.probes)}
         width = len(HEAD) + len(MEASURED) * sum(map(rows_of, recording.weights))
         width += sum(int(np.prod(each.shape)) for each in recording.probes)
+        recording.updates = self._iterations
         rows = max(min(RING_BYTES // (4 * width), MOST_ROWS), LEAST_ROWS, recording.least_rows)
         if self.gradient_accumulation_steps:
             recording.squares = self.add_variable((), dtype="float32", name="micro_squares")

@@ -29,11 +29,11 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import statistics
 import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 from depth_tables import LONG, MISSING, table
 from one_process import Failed, run
 
@@ -41,14 +41,15 @@ from reskeras.installed import installed_backends
 
 NETWORKS = ("wide", "small", "deep", "resnet-20")
 LEVELS = ("norms", "probes", "deep")
-CHUNK = 1.5
+AGAIN = "none"
+"""A second training without telemetry, whose ratio says how far to trust the others."""
+CHUNK = 1.0
 """Seconds that the steps of one level last in each round."""
 
 
 def make(name: str):
     """Return a model that is not compiled, with samples and labels for one batch."""
     import keras
-    import numpy as np
 
     import reskeras
     from reskeras.layers import Residual, Stack
@@ -71,7 +72,7 @@ class Runner:
 
     Args:
         name: of the network.
-        level: of the telemetry; None trains the model as it is.
+        level: of the telemetry; None and `AGAIN` train the model as it is.
         folder: where runs are written.
     """
 
@@ -84,13 +85,11 @@ class Runner:
         self.model = reskeras.watch(model) if level in ("probes", "deep") else model
         self.model.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         self._data, self._batch = (x, y), len(x)
-        self.monitor = reskeras.GradientMonitor(folder / level, level=level) if level else None
+        self.monitor = reskeras.GradientMonitor(folder / level, level=level) if level in LEVELS else None
         self._times = _Epochs()
 
-    def seconds(self, steps: int, epochs: int = 1) -> float:
-        """Return the seconds a step takes in the last of some epochs of so many steps."""
-        import numpy as np
-
+    def seconds(self, steps: int, epochs: int = 1) -> np.ndarray:
+        """Return what a step takes in the last of some epochs of so many steps: seconds, and processor seconds."""
         x, y = (np.concatenate([each] * steps) for each in self._data)
         callbacks = [self._times, *([self.monitor] if self.monitor else [])]
         self.model.fit(x, y, batch_size=self._batch, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks)
@@ -104,13 +103,16 @@ def _Epochs():
         """Takes the time of each epoch."""
 
         async_safe = True
-        last = 0.0
+        last = np.zeros(2)
 
         def on_epoch_begin(self, epoch, logs=None):
-            self._began = time.perf_counter()
+            self._began = self._now()
 
         def on_epoch_end(self, epoch, logs=None):
-            self.last = time.perf_counter() - self._began
+            self.last = self._now() - self._began
+
+        def _now(self):
+            return np.array([time.perf_counter(), time.process_time()])
 
     return Epochs()
 
@@ -119,22 +121,24 @@ def measure(name: str, rounds: int) -> dict:
     """Return the seconds of a step without telemetry, the ratio at each level, and what the reader costs."""
     folder = Path(tempfile.mkdtemp())
     try:
-        forms = {level: Runner(name, level, folder) for level in (None, *LEVELS)}
+        forms = {level: Runner(name, level, folder) for level in (None, *LEVELS, AGAIN)}
         for each in forms.values():
             each.seconds(2, 2)
-        steps = max(int(CHUNK / forms[None].seconds(10, 2)), 4)
+        steps = max(int(CHUNK / forms[None].seconds(10, 2)[0]), 4)
         found = {level: [] for level in forms}
         for _ in range(rounds):
             for level, each in forms.items():
                 found[level].append(each.seconds(steps, 2))
-        ratios = {
-            level: statistics.median(b / a for a, b in zip(found[None], found[level], strict=True)) for level in LEVELS
-        }
+        found = {level: np.array(each) for level, each in found.items()}
+        # What else the machine does changes slowly, and where a model's numbers lie in memory makes a difference: each
+        # level is compared with two trainings without it, the one before and the one behind.
+        without = (found[None] + found[AGAIN]) / 2
+        ratios = {level: np.median(found[level] / without, axis=0).tolist() for level in (AGAIN, *LEVELS)}
         costs = [event for event in forms["norms"].monitor.run.events() if event["event"] == "telemetry"]
         reader = sum(each["reader_seconds"] for each in costs) / sum(each["steps"] for each in costs)
         header = forms["norms"].monitor.run.table("weights").header
         million = header.rows_after(1_000_000) * header.row.itemsize
-        step = statistics.median(found[None])
+        step = float(np.median(without[:, 0]))
         return {"step": step, **ratios, "reader": reader, "megabytes": million / 1e6}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -161,14 +165,14 @@ def main() -> None:
                 found = run(Path(__file__), given, backend, arguments.limit)
             except Failed as reason:
                 print(f"{name:<10} {LONG[backend]:<11} {reason}", flush=True)
-                rows.append([name, LONG[backend], *[MISSING] * (len(LEVELS) + 3)])
+                rows.append([name, LONG[backend], *[MISSING] * (len(LEVELS) + 4)])
                 continue
             content.append({"network": name, "backend": backend, **found})
-            ratios = [f"{found[level]:.3f}" for level in LEVELS]
+            ratios = [" / ".join(f"{each:.2f}" for each in found[level]) for level in (AGAIN, *LEVELS)]
             costs = f"{found['step'] * 1e3:.1f}", *ratios, f"{found['reader'] * 1e6:.0f}", f"{found['megabytes']:.0f}"
             rows.append([name, LONG[backend], *costs])
             print(f"{name:<10} {LONG[backend]:<11} {costs}", flush=True)
-    columns = ["network", "backend", "ms a step", *LEVELS, "reader, µs a step", "MB after 1,000,000 steps"]
+    columns = ["network", "backend", "ms a step", AGAIN, *LEVELS, "reader, µs a step", "MB after 1,000,000 steps"]
     print("\n" + table(columns, rows))
     if arguments.json:
         arguments.json.write_text(json.dumps(content, indent=1) + "\n")
