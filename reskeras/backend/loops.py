@@ -59,11 +59,20 @@ def scan(body, carry: Any, slices: list[Any], depth: int, constants: tuple = (),
         rows = zip(*(tf.unstack(each, depth) for each in slices), strict=True)
     else:
         rows = zip(*(each if isinstance(each, list) else each.unbind(0) for each in slices), strict=True)
+    rows = rows if slices else ((),) * depth
+    if _has_no_numbers(carry):
+        carry, found = body(carry, list(next(iter(rows))), constants)
+        return carry, [each.expand(depth, *each.shape) for each in found]
     outputs = []
-    for row in rows if slices else ((),) * depth:
+    for row in rows:
         carry, found = body(carry, list(row), constants)
         outputs.append(found)
     return carry, [keras.ops.stack(each) for each in zip(*outputs, strict=True)]
+
+
+def _has_no_numbers(tensor) -> bool:
+    """Return whether Keras only asks PyTorch for shapes, which one run tells as well as a thousand."""
+    return name() == "torch" and tensor.device.type == "meta"
 
 
 def map_rows(function, rows: list[Any]) -> list[Any]:
