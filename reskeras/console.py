@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -65,7 +66,8 @@ class Follower:
             elif self._passed_on == 2:
                 self._process.terminate()
             else:
-                self._process.kill()
+                # With what it has started: its session is its own.
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def _ask_to_stop(self) -> None:
         try:
@@ -117,6 +119,8 @@ def _line(event: dict[str, Any]) -> str | None:
         return f"{damaged}goes on after step {event['step']:,}"
     if kind == "paused":
         return f"paused after step {event['step']:,}"
+    if kind == "batch":
+        return event.get("text")
     if kind == "warning":
         return f"warning: {event['text']}"
     if kind == "tested":

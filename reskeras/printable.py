@@ -83,6 +83,14 @@ def cleaned(value: Any, keep: str = "") -> Any:
     return value if not isinstance(value, int) or abs(value) < 2**63 else None
 
 
+def size(count: int) -> str:
+    """Return a number of bytes as people read it."""
+    amount, units = float(count), ["B", "kB", "MB", "GB"]
+    while amount >= 999.5 and len(units) > 1:
+        amount, units = amount / 1000, units[1:]
+    return f"{amount:,.3g} {units[0]}" if amount < 999.5 else f"{amount:,.0f} {units[0]}"
+
+
 def _shown(sign: str, keep: str) -> str:
     if sign.isprintable() or sign in keep or sign in JOINERS or unicodedata.category(sign) == "Zs":
         return sign

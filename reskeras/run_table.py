@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
+from reskeras.printable import size
 from reskeras.runs.cells import Cell
 from reskeras.runs.keeping import KINDS, Deleted
 
@@ -140,11 +141,3 @@ def number(value: float | None) -> str:
 def percent(value: float | None) -> str:
     """Return a share between 0 and 1 as per cent."""
     return "-" if value is None else f"{value:.2%}"
-
-
-def size(count: int) -> str:
-    """Return a number of bytes as people read it."""
-    amount, units = float(count), ["B", "kB", "MB", "GB"]
-    while amount >= 999.5 and len(units) > 1:
-        amount, units = amount / 1000, units[1:]
-    return f"{amount:,.3g} {units[0]}" if amount < 999.5 else f"{amount:,.0f} {units[0]}"

@@ -49,7 +49,7 @@ VARIABLES = ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS", "OMP_NUM_THREADS", "XLA_FL
 """Environment variables that say on what and how well the backends compute."""
 
 
-NO_WORK = {"data", "backend", "learning_rate", "steps", "checkpoint_steps"}
+NO_WORK = {"auto_batch", "data", "backend", "learning_rate", "steps", "checkpoint_steps"}
 """Training options on which the time of a step does not depend, and which are no numbers always."""
 
 

@@ -147,15 +147,18 @@ class Bench:
         request = check_request(architecture, options, {"backend": "auto", **training})
         return runs.create(request.settings, self._folder / "runs", name)
 
-    def start(self, run: Run, file_size: int | None = None, restricted: bool = False) -> Worker:
+    def start(
+        self, run: Run, file_size: int | None = None, restricted: bool = False, memory: int | None = None
+    ) -> Worker:
         """Start the worker of a run.
 
         Args:
             run: its folder.
             file_size: no file of its can grow beyond so many bytes.
             restricted: whether permissions of files hold for it, also where root runs the tests.
+            memory: it can take no more than so many bytes besides what it begins with.
         """
-        asked = {"folder": str(run.folder), "file_size": file_size, "restricted": restricted}
+        asked = {"folder": str(run.folder), "file_size": file_size, "restricted": restricted, "memory": memory}
         worker = Worker(self, self.ask(**asked), run)
         self._workers.append(worker)
         return worker
@@ -251,7 +254,7 @@ def _serve() -> None:
             lock = liveness.hold(folder / "alive.lock")
             answer = os.fork()
             if not answer:
-                _become_worker(folder, lock, request["file_size"], request["restricted"])
+                _become_worker(folder, lock, request["file_size"], request["restricted"], request["memory"])
             os.close(lock)
         else:
             pid, status = os.waitpid(request["wait"], os.WNOHANG)
@@ -267,7 +270,7 @@ def _give_up_privileges() -> None:
         raise OSError(ctypes.get_errno(), "capset")
 
 
-def _become_worker(folder: Path, lock: int, file_size: int | None, restricted: bool) -> None:
+def _become_worker(folder: Path, lock: int, file_size: int | None, restricted: bool, memory: int | None) -> None:
     from reskeras.training import worker
 
     os.setsid()
@@ -278,6 +281,10 @@ def _become_worker(folder: Path, lock: int, file_size: int | None, restricted: b
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
     if restricted:
         _give_up_privileges()
+    if memory is not None:
+        lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        memory += int(lines["VmData"].split()[0]) * 1024
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     code = 1
     try:
         code = worker.main([str(folder), "--lock", str(lock)])

@@ -12,8 +12,8 @@ import numpy as np
 
 from reskeras.files import read_at, size_of
 from reskeras.printable import printable
-from reskeras.runs import Run, RunError, RunSettings, ScriptSettings, results
-from reskeras.runs.folder import LIVE_STATES
+from reskeras.runs import Run, RunError, RunSettings, ScriptSettings, results, shortage
+from reskeras.runs.folder import BROKEN_OFF, LIVE_STATES
 from reskeras.runs.series import CURVE
 
 MOST_ROWS = 2000
@@ -75,6 +75,8 @@ class Snapshot:
         steps, norms: gradient norms, (T,) and (T, names).
         log: the last lines of the log, and how many there were before them.
         trouble: why the folder cannot be read as a whole, or nothing.
+        suspicion: of a worker that ended without a word, that memory ran out, and what to do; None where nothing
+            speaks for it.
     """
 
     run: Run
@@ -91,6 +93,7 @@ class Snapshot:
     log: tuple[str, ...] = ()
     log_before: int = 0
     trouble: str = ""
+    suspicion: str | None = None
 
     @property
     def is_live(self) -> bool:
@@ -253,6 +256,7 @@ class RunReader:
                 log=tuple(self._log),
                 log_before=self._log_seen - len(self._log),
                 trouble=trouble,
+                suspicion=shortage.suspicion(self.run.log_path, self._events) if state in BROKEN_OFF else None,
             )
 
     def _read_settings(self) -> RunSettings | ScriptSettings | None:
@@ -265,6 +269,8 @@ class RunReader:
         size = size_of(self.run.events_path)
         if size != self._events_size:
             self._events, self._events_size = self.run.events(), size
+            # Where memory ran out, the training begins anew with other settings.
+            self.run.__dict__.pop("settings", None)
 
     def _read_norms(self, by: str) -> None:
         kept, seen, known = self._norms[by], _version(self.run.folder / "weights.rows"), self._norms_seen.get(by)

@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 
 from reskeras.commands.common import CONTEXT, fail, runs_option
-from reskeras.printable import printable
-from reskeras.run_table import size
+from reskeras.printable import printable, size
 from reskeras.runs import RunError, listing, queue
 from reskeras.runs.folder import Run
 

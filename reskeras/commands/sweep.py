@@ -21,8 +21,9 @@ from reskeras.commands.network_group import NetworkGroup, network_options, netwo
 from reskeras.machine import available_memory, cores
 from reskeras.memory import Memory
 from reskeras.options import OptionError, describe
+from reskeras.printable import size
 from reskeras.request import Request, check_request, check_trainable
-from reskeras.run_table import cell_lines, size
+from reskeras.run_table import cell_lines
 from reskeras.runs import RUNS_FOLDER, RunError, TrainingOptions, create, labels, listing, queue
 from reskeras.runs.cells import cells
 from reskeras.runs.folder import LIVE_STATES

@@ -17,8 +17,8 @@ from reskeras.commands.common import CONTEXT, finite, given
 from reskeras.commands.following import follow
 from reskeras.commands.network_group import NetworkGroup, network_options, network_summary, option_parameter
 from reskeras.options import describe
+from reskeras.printable import size
 from reskeras.request import check_request, check_trainable
-from reskeras.run_table import size
 from reskeras.runs import RUNS_FOLDER, TrainingOptions, create, launch, queue
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from reskeras.commands.common import CONTEXT, fail, finite, runs_option
 from reskeras.printable import printable
-from reskeras.runs import Run, find, list_runs, results
+from reskeras.runs import Run, find, list_runs, results, shortage
 from reskeras.runs.folder import LIVE_STATES
 
 PERIOD = 1.0
@@ -107,7 +107,8 @@ def readings(run: Run) -> Iterator[dict[str, Any]]:
         told = epochs
         reading = {"kind": "reading", "run": run.name, "state": state, **_progress(run, facts)}
         if state not in GOING_ON and not may_fit_again:
-            yield {**reading, "kind": "end", **norms.read(), "reason": facts.get("reason")}
+            reason = facts.get("reason") or shortage.suspicion(run.log_path, events)
+            yield {**reading, "kind": "end", **norms.read(), "reason": reason}
             return
         if (state, reading["step"]) != shown:
             shown = state, reading["step"]

@@ -11,12 +11,15 @@ from typing import Any
 from reskeras.files import read_at, size_of
 from reskeras.printable import load_json
 
-COUNTS = ("pid", "parameters", "weights", "layers", "epochs", "steps", "steps_per_epoch", "epoch", "step")
+COUNTS = (
+    "pid", "parameters", "weights", "layers", "epochs", "steps", "steps_per_epoch", "epoch", "step",
+    "batch_size", "before", "expected", "fits", "killings", "log", "resident", "room",
+)  # fmt: skip
 NUMBERS = (
     "time", "code", "loss", "accuracy", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy",
     "callback_seconds", "reader_seconds",
 )  # fmt: skip
-TEXTS = ("backend", "device", "device_name", "level", "file", "status", "reason", "command")
+TEXTS = ("backend", "device", "device_name", "level", "file", "status", "reason", "command", "boot", "advice")
 """Names of facts by what they are: whole numbers from 0, numbers or null, texts or null."""
 
 MOST_BYTES, HEAD_BYTES, LONGEST_LINE = 2**26, 2**20, 2**20

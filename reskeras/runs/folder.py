@@ -35,7 +35,7 @@ from pydantic import ValidationError
 from reskeras.files import read_json, size_of, write_whole
 from reskeras.options import suggest
 from reskeras.printable import printable
-from reskeras.runs import checkpoints, control, labels, liveness, results, statistics, summaries
+from reskeras.runs import checkpoints, control, labels, liveness, results, shortage, statistics, summaries
 from reskeras.runs.errors import RunError
 from reskeras.runs.events import read_events
 from reskeras.runs.series import CURVE, read_rows
@@ -57,6 +57,9 @@ MARKER = "queued"
 
 LIVE_STATES = ("starting", "running", "pausing", "paused", "stopping")
 """States in which a worker is at a run."""
+
+BROKEN_OFF = ("resumable", "crashed")
+"""States of a run whose worker ended without a word."""
 
 TABLES = ("weights", "blocks", "run")
 """The tables that a run may have."""
@@ -260,19 +263,13 @@ class Run:
             "test_accuracy": facts.get("test_accuracy"),
             "seconds": float(curve["seconds"][-1]) if len(curve) else None,
             "checkpoint": next(map(checkpoints.step_of, checkpoints.listed(self.checkpoints_path)), None),
-            "reason": facts.get("reason"),
+            "reason": shortage.suspicion(self.log_path, events) if state in BROKEN_OFF else facts.get("reason"),
         }
         return summaries.arranged(str(self.folder), summaries.fitted(found), made, labelled)
 
 
-def _since_start(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the events of the last worker."""
-    starts = [place for place, event in enumerate(events) if event["event"] == "starting"]
-    return events[starts[-1] :] if starts else events
-
-
 def _live_state(asked: list[str], events: list[dict[str, Any]]) -> str:
-    kinds = [event["event"] for event in _since_start(events)]
+    kinds = [event["event"] for event in results.since_start(events)]
     if "stop" in asked or "stopping" in kinds:
         return "stopping"
     if "training" not in kinds:
@@ -283,7 +280,7 @@ def _live_state(asked: list[str], events: list[dict[str, Any]]) -> str:
 
 
 def _ending(events: list[dict[str, Any]]) -> str | None:
-    told = [event.get("status") for event in _since_start(events) if event["event"] == "end"]
+    told = [event.get("status") for event in results.since_start(events) if event["event"] == "end"]
     return told[-1] if told and told[-1] in ("finished", "stopped", "failed") else None
 
 

@@ -181,16 +181,25 @@ def start(run: Run, warm: WarmWorker | None = None) -> subprocess.Popen:
 
 def _is_for(warm: WarmWorker, run: Run) -> bool:
     try:
-        return warm.fits(resolve_backend(run.settings.training.backend))
+        return not _tries_batches(run) and warm.fits(resolve_backend(run.settings.training.backend))
     except (RunError, BackendMissing):
         # The worker finds it out too, and says so in the run's log.
         return False
 
 
+def _tries_batches(run: Run) -> bool:
+    """Return whether a process is to be above the worker, which begins anew with a smaller batch."""
+    try:
+        return run.settings.training.auto_batch
+    except (RunError, AttributeError):
+        return False
+
+
 def _start_process(run: Run, lock: int) -> subprocess.Popen:
+    module = "attempts" if _tries_batches(run) else "worker"
     with open(run.log_path, "ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "reskeras.training.worker", str(run.folder), "--lock", str(lock)],
+            [sys.executable, "-m", f"reskeras.training.{module}", str(run.folder), "--lock", str(lock)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -9,7 +9,10 @@ RESERVED = ("epoch", "step", "time", "event")
 """Facts of an epoch that no metric can take the place of."""
 
 
-NO_FACTS = ("answer", "checkpoint", "epoch", "paused", "continued", "resumed", "telemetry", "warning")
+NO_FACTS = (
+    "answer", "batch", "checkpoint", "continued", "epoch", "memory", "paused", "resumed", "shortage", "telemetry",
+    "warning",
+)  # fmt: skip
 """Events that tell what happened, and nothing about the training as a whole."""
 
 OUTCOME = ("status", "code", "reason", "test_loss", "test_accuracy", "file")
@@ -29,6 +32,12 @@ def facts(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
         if event["event"] not in NO_FACTS:
             found.update({name: fact for name, fact in event.items() if name not in ("time", "event")})
     return found
+
+
+def since_start(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the events of the last worker."""
+    starts = [place for place, event in enumerate(events) if event["event"] == "starting"]
+    return events[starts[-1] :] if starts else events
 
 
 def epochs(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from reskeras.files import write_whole
 from reskeras.options import OptionError
 from reskeras.runs import checkpoints, control
@@ -60,7 +62,22 @@ def extend(run: Run, epochs: int) -> None:
     steps = training.total_steps(each) + epochs * each
     whole = -(-steps // each)
     changed = {"epochs": whole, "steps": steps if steps % each else None}
-    settings = run.settings.model_copy(update={"training": training.model_copy(update=changed)})
+    _change(run, changed)
+
+
+def change_batch(run: Run, batch_size: int) -> None:
+    """Have a run be trained from its beginning with another batch size.
+
+    Raises:
+        OSError: where the settings cannot be written.
+    """
+    # First, for a checkpoint speaks of batches as they were.
+    checkpoints.clear_after(run.checkpoints_path, 0)
+    _change(run, {"batch_size": batch_size})
+
+
+def _change(run: Run, training: dict[str, Any]) -> None:
+    settings = run.settings.model_copy(update={"training": run.settings.training.model_copy(update=training)})
     RunSettings(**settings.model_dump())
     write_whole(run.settings_path, settings.model_dump_json(indent=2) + "\n")
     run.__dict__.pop("settings", None)

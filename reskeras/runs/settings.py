@@ -33,6 +33,11 @@ class TrainingOptions(Options):
     epochs: int = Field(5, ge=1, le=100_000, description="Passes over the training samples.")
     steps: int | None = Field(None, ge=1, le=100_000_000, description="End after this many steps, whatever the epochs.")
     batch_size: int = Field(32, ge=1, le=65_536, description="Samples in a step.")
+    auto_batch: bool = Field(
+        False,
+        description="Where memory runs out in the first epoch, begin anew with half the batch size, down to 1; the "
+        "learning rate stays as it is.",
+    )
     optimizer: Literal["adam", "sgd", "adamw"] = Field(
         "adam", description="Update rule; sgd is with Nesterov momentum 0.9, adamw with weight decay 0.01."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import keras
@@ -18,9 +19,13 @@ from reskeras.training.controls import Controls
 from reskeras.training.pace import Pace
 from reskeras.training.preparation import Prepared, prepare, rehearse
 from reskeras.training.recorder import NAMES, Recorder
+from reskeras.training.shortage import Account
 from reskeras.transforms.portable import save_portable
 
 EVALUATION_BATCH = 512
+
+LOOKING_SECONDS = 0.5
+"""Between two looks at the memory that a training takes."""
 
 
 class Diverged(ValueError):
@@ -48,6 +53,26 @@ class _OneTraining(keras.callbacks.CallbackList):
         super().on_train_end()
 
 
+class _Looks(keras.callbacks.Callback):
+    """Has the memory that a training takes looked at, now and then."""
+
+    def __init__(self, account: Account):
+        super().__init__()
+        self._account, self._looked_at = account, 0.0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        now = time.monotonic()
+        if now - self._looked_at >= LOOKING_SECONDS:
+            self._looked_at = now
+            self._account.look()
+
+    def on_test_begin(self, logs=None):
+        self._account.look()
+
+    def on_train_end(self, logs=None):
+        self._account.look()
+
+
 def _validation(prepared: Prepared) -> tuple[np.ndarray, np.ndarray] | None:
     """Return samples and labels to validate on, None where none are held out."""
     data, held_out = prepared.data, prepared.held_out
@@ -73,6 +98,7 @@ class Session:
         events: its event log.
         prepared: what was prepared for a run; used where that run had the same settings.
         resumption: where the training goes on, if it has begun before.
+        account: told how much memory the training takes.
 
     Attributes:
         pace: once training has begun, how fast it goes.
@@ -85,8 +111,10 @@ class Session:
         events: EventWriter,
         prepared: Prepared | None = None,
         resumption: Resumption | None = None,
+        account: Account | None = None,
     ):
         self._run, self._events, self._prepared, self._resumption = run, events, prepared, resumption
+        self._account = account
         self.pace: Pace | None = None
         self.recorder: Recorder | None = None
 
@@ -101,10 +129,13 @@ class Session:
         if prepared is None or prepared.settings != settings:
             prepared = prepare(settings)
         weights = sum(map(rows_of, prepared.network.trainable_variables))
-        self._events.write("built", parameters=prepared.plan.parameters(), weights=weights)
+        parameters = prepared.plan.parameters()
+        self._events.write("built", parameters=parameters, weights=weights)
+        if self._account is not None:
+            self._account.built(parameters)
         if self._resumption is not None:
             prepared = self._go_back(prepared)
-        self.fit(prepared, keeps=True)
+        self.fit(prepared, *([_Looks(self._account)] if self._account else []), keeps=True)
         if self.pace and (measurement := self.measurement(prepared)):
             speeds.keep(measurement)
         if self.recorder and self.recorder.lost_at is not None:

@@ -4,29 +4,47 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import faulthandler
 import os
 import signal
 import sys
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from reskeras.installed import BackendMissing, resolve_backend
 from reskeras.runs import checkpoints, control, liveness, resuming, summaries
 from reskeras.runs.events import EventWriter
 from reskeras.runs.folder import Run, RunError
 from reskeras.runs.settings import RunSettings
+from reskeras.training import shortage
+from reskeras.training.shortage import Account
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Train the run in the folder given; return 0, 2 where the user can mend what is wrong, else 1."""
-    parser = argparse.ArgumentParser(prog="python -m reskeras.training.worker", description=__doc__)
+    taken = take(arguments, "python -m reskeras.training.worker")
+    return taken if isinstance(taken, int) else work(taken.run)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A run whose lock this process holds, by a descriptor that stays open for the life of the process: as long as it
+    lives, the run is alive."""
+
+    run: Run
+    lock: int
+
+
+def take(arguments: list[str] | None, program: str) -> Taken | int:
+    """Return the run that a command line names, held, or the exit code where it cannot be."""
+    parser = argparse.ArgumentParser(prog=program, description=__doc__)
     parser.add_argument("folder", type=Path, help="a run's folder with its settings.json")
     parser.add_argument("--lock", type=int, help="descriptor of the run's lock, already held by whoever started this")
     chosen = parser.parse_args(arguments)
     run = Run(chosen.folder)
     try:
-        # Kept open for the life of the process: as long as it lives, the run is alive.
         lock = chosen.lock if chosen.lock is not None else liveness.hold(run.lock_path)
     except liveness.AlreadyRunning as error:
         _tell(str(error))
@@ -36,7 +54,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     os.set_inheritable(lock, False)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    return work(run)
+    # A backend that breaks off says so in the log: without that, it could as well have been killed.
+    faulthandler.enable()
+    return Taken(run, lock)
 
 
 def work(run: Run, prepared=None) -> int:
@@ -52,33 +72,26 @@ def _work(run: Run, prepared) -> int:
     except OSError as error:
         _tell(f"{run.folder} cannot be written: {error.strerror}.")
         return 1
-    signals = _Signals(run)
+    signals, account = _Signals(run), Account(run, events)
     try:
         signals.listen()
-        status = _train(run, events, prepared, signals)
+        status = _train(run, events, prepared, signals, account)
     except resuming.Finished as error:
         # The run stays finished.
         _tell(str(error))
         return 2
     except KeyboardInterrupt:
         return _end(events, "stopped", signals.ended, 1)
-    except MemoryError:
-        return _end(events, "failed", "Out of memory. Choose a smaller batch size, width or depth.", 2)
-    except OSError as error:
-        _tell(traceback.format_exc())
-        # A write that finds no room names no file; what a training writes is in its folder.
-        reason = f"{error.strerror or error} ({error.filename or run.folder}). The run is kept as far as it got"
-        return _end(events, "failed", f"{reason}{_going_on(run)}", 1)
     except Exception as error:
         _tell(traceback.format_exc())
         if signals.ended:
             # Some libraries make an error of their own out of an interruption of their import.
             return _end(events, "stopped", signals.ended, 1)
-        return _end(events, "failed", *_explain(error))
+        return _end(events, "failed", *_explain(error, run, account))
     return _end(events, status, None, 0)
 
 
-def _train(run: Run, events: EventWriter, prepared, signals: _Signals) -> str:
+def _train(run: Run, events: EventWriter, prepared, signals: _Signals, account: Account) -> str:
     settings = run.settings
     if not isinstance(settings, RunSettings):
         raise RunError(f"{run.folder} was trained by a script of its own: only that script can go on with it.")
@@ -86,19 +99,25 @@ def _train(run: Run, events: EventWriter, prepared, signals: _Signals) -> str:
     # What one backend has begun another cannot go on with: their random numbers differ.
     backend = resolve_backend(str(found.facts.get("backend")) if found else settings.training.backend)
     events.write("starting", backend=backend, pid=os.getpid())
-    load(backend)
+    account.begin()
+    device = load(backend)
+    account.compute_on(device["kind"], device["memory"])
+    if found is None:
+        account.choose_batch()
     from reskeras.training.checkpointing import Resumption
     from reskeras.training.session import Session
 
     if signals.ended:
         # Nor do they all let it pass.
         raise KeyboardInterrupt
-    signals.session = Session(run, events, prepared, Resumption(found, tuple(wrong)) if begun else None)
+    resumption = Resumption(found, tuple(wrong)) if begun else None
+    signals.session = Session(run, events, prepared, resumption, account)
     return signals.session.execute()
 
 
-def load(backend: str) -> None:
-    """Import all that trains, on a backend; what it compiles is kept for later processes."""
+def load(backend: str) -> dict[str, Any]:
+    """Import all that trains, on a backend, and return the device that it computes on; what it compiles is kept for
+    later processes."""
     # Keras reads this once, when it is imported.
     os.environ["KERAS_BACKEND"] = backend
     from reskeras.backend import devices, keep_compiled, leave_out_tensorflow
@@ -106,7 +125,7 @@ def load(backend: str) -> None:
 
     leave_out_tensorflow()
     keep_compiled()
-    devices()
+    return devices()[0]
 
 
 class _Signals:
@@ -153,15 +172,19 @@ def _going_on(run: Run) -> str:
     return f": reskeras resume {run.folder} goes on after step {step:,} once there is room and leave to write."
 
 
-def _explain(error: Exception) -> tuple[str, int]:
+def _explain(error: Exception, run: Run, account: Account) -> tuple[str, int]:
+    if shortage.is_one(error):
+        return account.ran_out(error), 2
+    if isinstance(error, OSError):
+        # A write that finds no room names no file; what a training writes is in its folder.
+        reason = f"{error.strerror or error} ({error.filename or run.folder}). The run is kept as far as it got"
+        return f"{reason}{_going_on(run)}", 1
     if isinstance(error, (RunError, BackendMissing)):
         return str(error), 2
     # Keras-free modules name what a user can mend; anything else is a fault of ours or of a library.
     if type(error).__name__ in ("DataError", "Diverged", "OptionError", "PlanError"):
         return str(error), 2
     first = (str(error).strip().splitlines() or [""])[0]
-    if any(sign in str(error) for sign in ("RESOURCE_EXHAUSTED", "out of memory", "OutOfMemory")):
-        return f"Out of memory: {first} Choose a smaller batch size, width or depth.", 2
     return f"{type(error).__name__}: {first} The log has the whole story.", 1
 
 

@@ -200,6 +200,8 @@ def _ending(snapshot: Snapshot) -> Fact | None:
     if snapshot.state == "crashed" and snapshot.by_script:
         text = "! The script broke off, or was ended, in the middle of its training: its own output says more."
         return Fact("", text, role="bad")
+    if snapshot.suspicion:
+        return Fact("", f"! {snapshot.suspicion}", role="bad")
     if snapshot.state == "crashed":
         text = (
             "! The worker ended without a word (killed, or out of memory?). Its last lines are in "
