@@ -63,8 +63,10 @@ NETWORKS = {
     "residual-mlp-1000": ("residual_mlp", {"depth": 1000, "normalization": "none", "skip": "scaled"}),
 }
 STAGES = ("built", "training")
-STARTS = ("cold", "warm", "prepared")
-"""A worker started for the run, one that has imported everything, and one that has compiled the network's step too."""
+STARTS = ("cold", "warm", "other", "prepared")
+"""A worker started for the run; one that has imported Keras; one that has prepared another network, as the UI's has
+where the user starts one as soon as it is chosen; and one that has compiled this network's step."""
+OTHER = ("plain", {"depth": 10})
 
 
 def measure(network: str, backend: str, start: str, folder: Path) -> dict[str, float]:
@@ -74,8 +76,9 @@ def measure(network: str, backend: str, start: str, folder: Path) -> dict[str, f
     worker = None if start == "cold" else launch.WarmWorker(backend)
     if worker is not None:
         worker.ready.wait()
-    if start == "prepared":
-        worker.prepare(run.settings)
+    if start in ("other", "prepared"):
+        chosen = OTHER if start == "other" else NETWORKS[network]
+        worker.prepare(check_request(*chosen, {"backend": backend}).settings)
         while worker.is_preparing():
             time.sleep(0.01)
     began = time.time()
@@ -90,10 +93,10 @@ def measure(network: str, backend: str, start: str, folder: Path) -> dict[str, f
     return {event["event"]: event["time"] - began for event in run.events() if event["event"] in STAGES} | seconds
 
 
-def report(network: str, backend: str, repeats: int, folder: Path) -> None:
+def report(network: str, backend: str, starts: list[str], repeats: int, folder: Path) -> None:
     """Print a line for each kind of start."""
     for kept in ("first", "again") if backend == "jax" else ("again",):
-        for start in STARTS:
+        for start in starts:
             found = []
             for _ in range(repeats):
                 if kept == "first":
@@ -113,13 +116,14 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--backends", nargs="+", default=installed_backends())
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
+    parser.add_argument("--starts", nargs="+", default=STARTS, choices=STARTS)
     arguments = parser.parse_args()
     print(f"{'network':<17} {'backend':<11} {'kept':<6} {'start':<8}{'built':>11}{'training':>11}{'first loss':>11}")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = f"{folder}/caches"
         for network in arguments.networks:
             for backend in arguments.backends:
-                report(network, backend, arguments.repeats, Path(folder))
+                report(network, backend, arguments.starts, arguments.repeats, Path(folder))
 
 
 if __name__ == "__main__":
