@@ -17,6 +17,10 @@ HELD_BYTES = 2**19
 """Outputs, or gradients, of so many bytes are held until they are measured in one go; a larger one is not held."""
 
 
+LOOKED_AT = 256
+"""Places of an output that are looked at first for channels that are not 0."""
+
+
 class _Output(NamedTuple):
     """An output that is held.
 
@@ -42,14 +46,16 @@ class _Seen(NamedTuple):
 
     Attributes:
         places: of the blocks.
-        squares: (blocks, channels), sums of squares of the output.
-        entries: how many numbers an output has for each channel.
+        numbers: how many an output has.
+        norm: (blocks,), of the outputs.
+        dead: (blocks,), shares of channels that are 0 everywhere.
         branch, skip: (blocks,), norms of what a block added, and of what it added to; None where it adds to nothing.
     """
 
-    places: list[int]
-    squares: Any
-    entries: int
+    places: tuple[int, ...]
+    numbers: int
+    norm: Any
+    dead: Any
     branch: Any
     skip: Any
 
@@ -124,24 +130,21 @@ class Gathering:
     def _columns(self) -> dict[str, Any]:
         import torch
 
-        by_channels: dict[int, list[_Seen]] = {}
-        for each in self._seen:
-            by_channels.setdefault(each.squares.shape[1], []).append(each)
-        seen = [each for some in by_channels.values() for each in some]
-        squares = [torch.cat([each.squares for each in some]) for some in by_channels.values()]
-        numbers = _per_block(seen, lambda each: each.entries * each.squares.shape[1])
+        seen = self._seen
+        numbers = [float(each.numbers) for each in seen for _ in each.places]
         numbers = torch.tensor(numbers, device=self._values.device)
 
         def mean_square(statistic):
             missing = [self._values.new_full((len(each.places),), math.nan) for each in seen]
             found = [getattr(each, statistic) for each in seen]
-            return torch.cat([no if norm is None else norm for no, norm in zip(missing, found, strict=True)]) ** 2
+            norms = torch.cat([no if norm is None else norm for no, norm in zip(missing, found, strict=True)])
+            return norms**2 / numbers
 
         found = {
-            "mean_square": torch.cat([each.sum(1) for each in squares]) / numbers,
-            "dead_share": torch.cat([(each == 0).float().mean(1) for each in squares]),
-            "branch_square": mean_square("branch") / numbers,
-            "skip_square": mean_square("skip") / numbers,
+            "mean_square": mean_square("norm"),
+            "dead_share": torch.cat([each.dead for each in seen]),
+            "branch_square": mean_square("branch"),
+            "skip_square": mean_square("skip"),
         }
         seen_at = self._rows([each.places for each in seen])
         columns = torch.nn.functional.pad(torch.stack(list(found.values())), (0, 1), value=math.nan)[:, seen_at]
@@ -169,25 +172,37 @@ def _versions(y: Any, skip: Any) -> tuple[int, int]:
     return y._version, 0 if skip is None else skip._version
 
 
-def _per_block(seen: Sequence[_Seen], number: Callable[[_Seen], int]) -> list[float]:
-    return [float(number(each)) for each in seen for _ in each.places]
-
-
 def _measured(outputs: Sequence[_Output], channels: int) -> _Seen:
     import torch
 
     def together(tensors):
         return (tensors[0][None] if len(tensors) == 1 else torch.stack(tensors)).float()
 
+    def norm(tensor):
+        return torch.linalg.vector_norm(tensor, dim=tuple(range(1, tensor.ndim)))
+
     places, values, skips, _ = zip(*outputs, strict=True)
     wide = together(values)
-    squares = (wide * wide).sum([1 + axis for axis in range(values[0].ndim) if axis != channels])
-    entries = values[0].numel() // squares.shape[1]
-    if skips[0] is None:
-        return _Seen(places, squares, entries, None, None)
-    before = together(skips)
-    norms = [torch.linalg.vector_norm(each.flatten(1), dim=1) for each in (wide - before, before)]
-    return _Seen(places, squares, entries, *norms)
+    added = None, None
+    if skips[0] is not None:
+        before = together(skips)
+        added = norm(wide - before), norm(before)
+    return _Seen(places, values[0].numel(), norm(wide), _dead_share(wide, 1 + channels), *added)
+
+
+def _dead_share(outputs: Any, channels: int) -> Any:
+    """Return for each of some outputs, (blocks, batch, ...), the share of channels that are 0 everywhere."""
+
+    def is_zero(values):
+        return values.abs().sum([axis for axis in range(1, values.ndim) if axis != channels]) == 0
+
+    if outputs.device.type == "cpu" and channels > 1:
+        # A channel that is alive is nearly always seen to be so in a few places. Who asks a GPU waits for it.
+        positions = outputs[0, 0].numel() // outputs.shape[channels]
+        few = is_zero(outputs[:, : -(-LOOKED_AT // positions)])
+        if not few.any():
+            return few.float().mean(1)
+    return is_zero(outputs).float().mean(1)
 
 
 @dataclass(frozen=True)
