@@ -20,20 +20,23 @@
     plain-20          torch       again  warm           0.31       0.31       0.41
     plain-20          torch       again  prepared       0.00       0.00       0.03
 
-    residual-mlp-1000 tensorflow  again  cold           4.16       4.16       6.34
-    residual-mlp-1000 tensorflow  again  warm           0.69       0.69       2.88
-    residual-mlp-1000 tensorflow  again  prepared       0.02       0.02       1.34
-    residual-mlp-1000 torch       again  cold           4.75       4.75      12.44
-    residual-mlp-1000 torch       again  warm           0.91       0.91       8.47
-    residual-mlp-1000 torch       again  prepared       0.02       0.02       1.42
-    residual-mlp-1000 jax         first  warm           1.80       1.80       4.26
-    residual-mlp-1000 jax         first  prepared       0.02       0.02       0.78
-    residual-mlp-1000 jax         again  warm           0.51       0.51       1.66
-    residual-mlp-1000 jax         again  prepared       0.02       0.02       0.79
+    residual-mlp-1000 tensorflow  again  warm           0.68       0.68       2.44
+    residual-mlp-1000 tensorflow  again  other          0.55       0.55       2.13
+    residual-mlp-1000 tensorflow  again  prepared       0.03       0.03       0.90
+    residual-mlp-1000 torch       again  warm           0.93       0.93       2.26
+    residual-mlp-1000 torch       again  other          0.94       0.95       2.34
+    residual-mlp-1000 torch       again  prepared       0.03       0.03       1.03
+    residual-mlp-1000 jax         first  warm           2.10       2.10       4.66
+    residual-mlp-1000 jax         first  other          1.16       1.16       3.51
+    residual-mlp-1000 jax         first  prepared       0.04       0.04       0.43
+    residual-mlp-1000 jax         again  warm           0.60       0.60       1.42
+    residual-mlp-1000 jax         again  other          0.30       0.30       0.84
+    residual-mlp-1000 jax         again  prepared       0.03       0.03       0.38
 
-Medians of 3 (JAX and residual-mlp-1000: one each), on 21 November 2026, on two quiet cores of an AMD EPYC; Keras
-3.15.1, TensorFlow 2.21.0, JAX 0.10.2, PyTorch 2.13.0.
-What a warm start still waits for is the first step: tracing it on TensorFlow, compiling or loading it on JAX.
+Medians of 3 (resnet-20 and plain-20 on JAX: one each), on 21 and 22 November 2026, on two cores of an AMD EPYC; Keras
+3.15.1, TensorFlow 2.21.0, JAX 0.10.2, PyTorch 2.13.0. `other` is the least that the terminal UI comes to: its worker
+prepares the network that is shown first, and any that is chosen then. What a start still waits for is the first step:
+tracing it on TensorFlow, compiling or loading it on JAX.
 
 Run by hand, alone on the machine: `python tests/benchmarks/bench_start.py [--repeats 5] [--backends jax torch]`.
 Each number is the median of runs that are processes of their own; a worker is warm once it has said that it is ready.

@@ -4,24 +4,28 @@
 
 Networks: `wide`, 12 residual blocks of 512 units on 256 samples; `small`, 50 blocks of 64 units on 128 samples; `deep`,
 1,000 of these on 64; all three as stacks; `resnet-20` on 32 images of 32x32. Each is trained by Adam. In one process
-for each network and backend, a `fit` without a monitor and one at each level take turns, round after round; a round's
-ratio compares neighbours, and the table has the median of the rounds. Times are of whole epochs from their second on,
-when everything is compiled. "Reader" is the processor time of the thread that writes, for each step.
+for each network and backend, a `fit` without a monitor, one at each level, and another without (`none`) take turns,
+round after round. A level's ratio is to the two without in its round, and the table has the median of the rounds: of
+seconds, and of seconds of the processor, which other guests of the machine disturb less. `none` says how far to trust
+both. Times are of whole epochs from their second on, when everything is compiled. "Reader" is the processor time of the
+thread that writes, for each step.
 
-On 21 November 2026, on two cores of an AMD EPYC that other guests slowed down by two to three (ratios of one form
-scatter by 0.05), with Keras 3.15.1, TensorFlow 2.21.0, JAX 0.10.2 and PyTorch 2.13.0, medians of four or five rounds:
+On 22 November 2026, on two cores of an AMD EPYC, with Keras 3.15.1, TensorFlow 2.21.0, JAX 0.10.2 and PyTorch 2.13.0,
+medians of six rounds:
 
-    network    backend     ms a step   norms  probes    deep   reader, us a step   MB after 1,000,000 steps
-    small      JAX               6.8   1.069   1.048   1.247                 151                        180
-    small      TensorFlow       19.4   1.122   1.233   1.357                 238                        180
-    small      PyTorch          44.9   1.034   1.276   3.200                 273                        180
-    resnet-20  JAX             113.3   0.994   1.086   1.005                 459                        149
-    resnet-20  TensorFlow      109.3   1.035   1.055   1.793                 567                        149
-    resnet-20  PyTorch         129.4   1.018   1.179   1.343                 695                        149
-    deep       JAX             113.9   1.077   1.145   1.196                3326                        973
+    network    backend     ms a step         none         norms        probes          deep  reader, us  MB, 1e6 steps
+    small      JAX               5.5  1.01 / 1.02   1.08 / 1.12   1.08 / 1.13   1.20 / 1.24         152            180
+    small      TensorFlow       17.2  0.95 / 0.96   0.85 / 1.03   1.17 / 1.14   1.05 / 1.26         139            180
+    small      PyTorch          18.0  1.03 / 1.03   1.08 / 1.08   1.35 / 1.33   5.71 / 5.71         166            180
+    resnet-20  JAX             118.6  1.01 / 1.01   0.99 / 0.99   1.00 / 0.98   1.01 / 1.03         336            149
+    resnet-20  TensorFlow       68.0  0.99 / 0.99   1.01 / 1.00   1.08 / 1.02   1.14 / 1.14         459            149
+    resnet-20  PyTorch          88.0  1.01 / 1.01   1.03 / 1.03   1.15 / 1.15   1.32 / 1.32         330            149
 
-Only the last two rows were measured with the reader as it is; it took a little more time in the others. Level "deep"
-takes some fifteen operations a block, which PyTorch computes one by one.
+PyTorch runs one operation after another. A probe's are three passes through an output for the norms of it, of what it
+was added to and of the difference, and one for the gradient: where the arithmetic is fast, that is what probes cost
+there. Level "deep" takes some fifteen operations a block. In `wide` a third of the step is the update of the weights,
+which reads and writes memory alone; norms read the gradients, and the weights before and after once more, and take 1.08
+to 1.16 of it on each backend.
 """
 
 from __future__ import annotations
