@@ -251,3 +251,25 @@ def test_layers_that_are_not_registered_with_keras_are_stacked():
     found = stack(np.zeros((2, 4), "float32"))
     wanted = sum(_array(each).sum(0) for each in stack.trainable_variables)
     np.testing.assert_allclose(_array(found), np.tile(wanted, (2, 1)), rtol=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the other backends' default is tested everywhere")
+@pytest.mark.parametrize("block", [ResidualMLPBlock, HighwayDense])
+def test_a_stack_learns_the_same_where_xla_compiles_it(block):
+    generator = np.random.default_rng(0)
+    x, y = generator.normal(size=(12, WIDTH)).astype("float32"), generator.integers(0, 3, 12)
+    found = []
+    for compiled in (False, True):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((WIDTH,))
+        model = keras.Model(inputs, keras.layers.Dense(3)(Stack(block(), DEPTH)(inputs)))
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.Adam(0.01), loss, jit_compile=compiled)
+        assert model.jit_compile is compiled
+        found.append(
+            (model.fit(x, y, batch_size=4, epochs=3, shuffle=False, verbose=0).history["loss"], model.get_weights())
+        )
+    (losses, weights), (ours, theirs) = found
+    np.testing.assert_allclose(ours, losses, rtol=1e-5)
+    for one, two in zip(weights, theirs, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)

@@ -90,16 +90,16 @@ def keras_model(network: Network, form: str, described: Path | None):
         model = _plain_mlp(network) if network.kind == "mlp" else _plain(described)
     else:
         model = reskeras.build_plan(network.plan, stacked=form != "unrolled")
-    _compile(model, network.optimizer)
+    _compile(model, network.optimizer, jit_compile=form == "xla" or "auto")
     return model
 
 
-def _compile(model, optimizer: str) -> None:
+def _compile(model, optimizer: str, **options) -> None:
     import keras
 
     rate = LEARNING_RATES[optimizer]
     made = keras.optimizers.Adam(rate) if optimizer == "adam" else keras.optimizers.SGD(rate, momentum=MOMENTUM)
-    model.compile(made, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.compile(made, keras.losses.SparseCategoricalCrossentropy(from_logits=True), **options)
 
 
 def _plain_mlp(network: Network):

@@ -26,8 +26,9 @@ NETWORKS = (
     "gpt-12",
 )
 
-KERAS_FORMS = ("keras", "unrolled", "stacked", "telemetry")
-"""Keras's own layers alone; ours with a layer for each block; ours with stacks; the same with gradients recorded."""
+KERAS_FORMS = ("keras", "unrolled", "stacked", "telemetry", "xla")
+"""Keras's own layers alone; ours with a layer for each block; ours with stacks; these with gradients recorded; stacks
+compiled with `jit_compile=True` on TensorFlow, which runs operations one by one otherwise."""
 
 PEERS = {
     "torch": {
@@ -107,7 +108,9 @@ _KINDS: dict[str, tuple[Callable[[int], Plan], int, str]] = {
 
 def forms_of(kind: str, backend: str) -> tuple[str, ...]:
     """Return the forms in which a kind of network is measured on a backend."""
-    return (*KERAS_FORMS, *PEERS[backend].get(kind, ()))
+    # XLA takes no Dense on more than vectors in a loop of TensorFlow's, and convolutions are slow in it.
+    compiled = backend == "tensorflow" and kind in ("mlp", "highway")
+    return (*KERAS_FORMS[: None if compiled else -1], *PEERS[backend].get(kind, ()))
 
 
 @dataclass(frozen=True)
