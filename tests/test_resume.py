@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 
+import keras
 import pytest
 from comparing import check_curve, check_same
 from workbench import ENDLESS, events, message, reskeras, steps_of, wait_for
 
-from reskeras.runs import RunError, checkpoints, control, resuming
+from reskeras.runs import Run, RunError, checkpoints, control, resuming
+from reskeras.training import preparation
 
 pytest_plugins = ["workbench"]
 
+BACKEND = keras.backend.backend()
 ASKED = {"steps": 100, "batch_size": 64, "validation_split": 0.2}
 """Of a run of 17 steps an epoch, so that it ends inside the sixth."""
 
@@ -43,6 +47,21 @@ def test_a_stopped_run_goes_on(bench, whole):
     check_same(run, whole)
 
 
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="elsewhere a deep network's step is compiled as any other")
+def test_a_deep_network_s_run_goes_on_to_the_last_bit_where_xla_compiles_its_step(bench, tmp_path, monkeypatch):
+    deep = {"options": {"depth": 102, "width": 8}, "steps": 12, "checkpoint_steps": 5, "batch_size": 64}
+    run = bench.train(**deep)
+    whole = Run(shutil.copytree(run.folder, tmp_path / "whole"))
+    # Other tests in this process want no operations that are repeatable.
+    monkeypatch.setattr(preparation.backend, "make_repeatable", lambda seed: None)
+    assert preparation.prepare(whole.settings).model.jit_compile
+    as_if_killed(run, 12)
+    checkpoints.listed(run.checkpoints_path)[0].unlink()
+    go_on(bench, run)
+    assert events(run, "resumed")[0]["step"] == 10
+    check_same(run, whole)
+
+
 def test_a_finished_run_goes_on_only_for_more_epochs(bench):
     """Two epochs and then three are five, to the last bit."""
     run, whole = bench.train(epochs=2, batch_size=64), bench.train(epochs=5, batch_size=64)
@@ -57,10 +76,10 @@ def test_a_finished_run_goes_on_only_for_more_epochs(bench):
     check_same(run, whole)
 
 
-def as_if_killed(run):
+def as_if_killed(run, step=100):
     """Make of a finished run what it is when its worker dies as soon as the last checkpoint is written."""
     lines = run.events_path.read_text().splitlines(keepends=True)
-    cut = next(place for place, line in enumerate(lines) if '"step": 100' in line and '"epoch"' in line)
+    cut = next(place for place, line in enumerate(lines) if f'"step": {step}' in line and '"epoch"' in line)
     run.events_path.write_text("".join(lines[:cut]))
     run.model_path.unlink()
     assert run.state() == "resumable"

@@ -15,6 +15,7 @@ from reskeras.backend.measuring import (
 from reskeras.backend.operations import batch_norm, write_row
 from reskeras.backend.probing import enter, leave_behind
 from reskeras.backend.process import (
+    compile_whole_step,
     devices,
     give_memory_back,
     keep_compiled,
@@ -40,6 +41,7 @@ __all__ = [
     "by_products",
     "can_gather",
     "can_record",
+    "compile_whole_step",
     "devices",
     "draw_each",
     "dropout_at",

@@ -124,6 +124,19 @@ _M_MMAP_THRESHOLD = -3
 """From glibc's malloc.h: the size above which a block of memory is the system's again once it is freed."""
 
 
+if not isinstance(getattr(keras.Model, "jit_compile", None), property):
+    raise ImportError(f"Keras {keras.__version__} has no Model.jit_compile, which reskeras.backend builds on.")
+
+
+def compile_whole_step(model: keras.Model) -> None:
+    """Have XLA compile a model's training step on TensorFlow without a GPU, where Keras leaves it out.
+
+    Keras refuses it where operations are to be repeatable, which on a CPU XLA's are.
+    """
+    if name() == "tensorflow" and devices()[0]["kind"] == "cpu":
+        model._jit_compile = True
+
+
 def keep_compiled() -> None:
     """Let JAX keep what it compiles in the user's cache folder, so that no later process compiles it again.
 
