@@ -326,6 +326,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
 
 
+@pytest.mark.any_backend
 def test_a_second_interruption_ends_the_training_at_once(tmp_path):
     """With real keys on a real terminal, of which the worker must hear nothing but through the command line."""
     ours, theirs = pty.openpty()
@@ -356,6 +357,7 @@ def test_a_second_interruption_ends_the_training_at_once(tmp_path):
     assert not run.is_live()
 
 
+@pytest.mark.any_backend
 def test_the_training_outlives_a_killed_command_line(tmp_path):
     process = start_reskeras("train", "plain", *TINY, "--steps", "30", "--name", "orphan", cwd=tmp_path)
     run = Run(tmp_path / "saved_models/orphan")

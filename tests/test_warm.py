@@ -120,6 +120,7 @@ def test_a_prepared_run_has_the_numbers_of_one_that_is_not(prepare, workers, bac
     check_same_numbers(cold, warm)
 
 
+@pytest.mark.any_backend
 def test_what_was_prepared_is_thrown_away_for_another_run(prepare, workers, backend):
     cold, warm = (prepare(steps=4) for _ in range(2))
     worker = workers(backend)
@@ -130,6 +131,7 @@ def test_what_was_prepared_is_thrown_away_for_another_run(prepare, workers, back
     check_same_numbers(cold, warm)
 
 
+@pytest.mark.any_backend
 def test_what_cannot_be_prepared_is_no_hindrance(prepare, workers, backend, tmp_path):
     run = prepare(steps=1)
     worker = workers(backend)
@@ -152,6 +154,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.any_backend
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked at in /proc")
 def test_an_idle_worker_ends_with_its_parent_and_a_run_goes_on(prepare, backend):
     """Killed, so that the parent can do nothing about it."""
@@ -174,6 +177,7 @@ def test_an_idle_worker_ends_with_its_parent_and_a_run_goes_on(prepare, backend)
     assert run.state() == "stopped"
 
 
+@pytest.mark.any_backend
 def test_a_worker_that_dies_with_a_run_is_replaced_and_the_run_never_looks_dead(prepare, workers, gate, backend):
     run = prepare()
     worker = workers(backend)
@@ -195,6 +199,7 @@ def test_a_worker_that_dies_with_a_run_is_replaced_and_the_run_never_looks_dead(
     assert "settings.json is not JSON" in run.log_path.read_text()
 
 
+@pytest.mark.any_backend
 def test_a_dead_worker_is_no_hindrance(prepare, workers, gate, backend):
     run, worker = prepare(), workers(backend)
     worker.process.kill()
@@ -227,6 +232,7 @@ def test_a_worker_that_is_not_what_the_run_needs_is_ended(misfit, prepare, worke
     process.wait()
 
 
+@pytest.mark.any_backend
 def test_ending_an_idle_worker_leaves_nothing(workers, gate, backend):
     worker = workers(backend)
     assert worker.fits(backend)
