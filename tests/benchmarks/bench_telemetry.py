@@ -20,6 +20,7 @@ medians of six rounds:
     resnet-20  JAX             118.6  1.01 / 1.01   0.99 / 0.99   1.00 / 0.98   1.01 / 1.03         336            149
     resnet-20  TensorFlow       68.0  0.99 / 0.99   1.01 / 1.00   1.08 / 1.02   1.14 / 1.14         459            149
     resnet-20  PyTorch          88.0  1.01 / 1.01   1.03 / 1.03   1.15 / 1.15   1.32 / 1.32         330            149
+    deep       JAX              96.0  1.00 / 1.00   1.09 / 1.17   1.15 / 1.24                      1664            973
 
 PyTorch runs one operation after another. A probe's are three passes through an output for the norms of it, of what it
 was added to and of the difference, and one for the gradient: where the arithmetic is fast, that is what probes cost
