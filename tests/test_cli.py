@@ -42,7 +42,8 @@ def test_train_ends_with_a_complete_folder(finished, backend):
     assert left_over(run) == []
     # A thread of its own writes the checkpoint of the end, while the last epoch is validated; that of the best epoch
     # comes before, if it was another.
-    assert [event["step"] for event in events(run, "checkpoint")][-1] == 50
+    taken = [event["step"] for event in events(run, "checkpoint")]
+    assert taken[-1] == 50 and taken == sorted({20, 40, 50} & set(taken))
     assert [event["event"] for event in run.events() if event["event"] not in ("checkpoint", "memory")] == [
         "starting", "built", "training", "epoch", "epoch", "epoch", "telemetry", "tested", "exported", "end",
     ]  # fmt: skip

@@ -93,7 +93,7 @@ class Gathering:
         if not self._will_deliver:
             self._will_deliver = True
             # PyTorch's own, at the end of what is now computed backwards; distributed training rests on it.
-            _autograd().Variable._execution_engine.queue_callback(self._deliver)
+            _engine().queue_callback(self._deliver)
         self._held_back.append((place, dy))
         self._bytes_back += dy.nbytes
         if self._bytes_back >= HELD_BYTES:
@@ -102,7 +102,7 @@ class Gathering:
     def _deliver(self) -> None:
         # Blocks that are computed again may have a backward pass of their own within the whole one, so that this is
         # called more than once: each time it delivers all there is.
-        if self._will_deliver and self._before is None:
+        if self._before is None:
             before = self._values.grad
             self._before = 0 if before is None else before
         self._will_deliver = False
@@ -162,10 +162,10 @@ class Gathering:
         return torch.tensor(rows, device=self._values.device)
 
 
-def _autograd():
+def _engine():
     import torch
 
-    return torch.autograd
+    return torch.autograd.Variable._execution_engine
 
 
 def _versions(y: Any, skip: Any) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from reskeras.backend.process import name
+from reskeras.backend.process import has_no_numbers, name
 
 SHORT = 4
 """So many runs are written out in TensorFlow's graph: a loop and its gradient are traced as long as four bodies."""
@@ -60,7 +60,8 @@ def scan(body, carry: Any, slices: list[Any], depth: int, constants: tuple = (),
     else:
         rows = zip(*(each if isinstance(each, list) else each.unbind(0) for each in slices), strict=True)
     rows = rows if slices else ((),) * depth
-    if _has_no_numbers(carry):
+    if has_no_numbers(carry):
+        # One run tells shapes as well as a thousand.
         carry, found = body(carry, list(next(iter(rows))), constants)
         return carry, [each.expand(depth, *each.shape) for each in found]
     outputs = []
@@ -68,11 +69,6 @@ def scan(body, carry: Any, slices: list[Any], depth: int, constants: tuple = (),
         carry, found = body(carry, list(row), constants)
         outputs.append(found)
     return carry, [keras.ops.stack(each) for each in zip(*outputs, strict=True)]
-
-
-def _has_no_numbers(tensor) -> bool:
-    """Return whether Keras only asks PyTorch for shapes, which one run tells as well as a thousand."""
-    return name() == "torch" and tensor.device.type == "meta"
 
 
 def map_rows(function, rows: list[Any]) -> list[Any]:

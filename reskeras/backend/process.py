@@ -18,6 +18,11 @@ def name() -> str:
     return keras.backend.backend()
 
 
+def has_no_numbers(tensor: Any) -> bool:
+    """Return whether a tensor is one by which Keras asks PyTorch for shapes alone."""
+    return name() == "torch" and tensor.device.type == "meta"
+
+
 def version() -> str:
     """Return the version of the backend's package."""
     return __import__(name()).__version__

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from reskeras.backend.process import name
+from reskeras.backend.process import has_no_numbers, name
 
 
 def can_record(tensor: Any) -> bool:
@@ -14,7 +14,7 @@ def can_record(tensor: Any) -> bool:
     JAX and TensorFlow compile the body. PyTorch would run for each slice all that Keras does in a call of a layer: for
     small layers that takes several times as long as the arithmetic.
     """
-    if name() != "torch" or tensor.device.type == "meta":
+    if name() != "torch" or has_no_numbers(tensor):
         return False
     import torch
     from torch.fx.experimental.proxy_tensor import get_proxy_mode

@@ -150,10 +150,7 @@ class GradientMonitor(keras.callbacks.Callback):
 
     def _end_epoch(self) -> None:
         self._done = self._begun
-        self._hand_over()
-        if self._begun > self._read_at_step:
-            self._copy(self._begun)
-            self._hand_over()
+        self._read_rest()
         if self._script:
             self._script.end_epoch(self._begun)
 
@@ -188,12 +185,15 @@ class GradientMonitor(keras.callbacks.Callback):
 
         To be called between two steps. What comes is as `StatisticsWriter.places` has it, or the error of the writing.
         """
-        done = self._done
-        self._hand_over()
-        if done > self._read_at_step:
-            self._copy(done)
-            self._hand_over()
+        self._read_rest()
         return self._drain.ask(self._writer.places)
+
+    def _read_rest(self) -> None:
+        """Hand over all steps that are done."""
+        self._hand_over()
+        if self._done > self._read_at_step:
+            self._copy(self._done)
+            self._hand_over()
 
     def _copy(self, done: int) -> None:
         """Begin to read what the steps up to one have left."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import keras
 import numpy as np
 
-from reskeras import backend, builder, catalogue, datasets
+from reskeras import backend, builder, catalogue, datasets, memory
 from reskeras.plan import Plan
 from reskeras.runs.settings import RunSettings, TrainingOptions
 from reskeras.runs.statistics import reaches
@@ -116,7 +116,7 @@ def is_quick(settings: RunSettings) -> bool:
     """Return whether a step of a run takes little time and memory, and its data cannot change."""
     if settings.training.data not in datasets.EMBEDDED:
         return False
-    plan = catalogue.plan_with(settings.architecture, settings.options, settings.input_shape, settings.classes)
+    plan = memory.plan_of(settings)
     cost, batch = plan.cost(), settings.training.batch_size
     return (
         4 * (cost.activations * batch + 4 * cost.parameters) <= MOST_MEMORY

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 from pathlib import Path
 
+from reskeras import machine
+
 
 class PeakMemory:
     """The largest resident memory since a moment, above that of the moment.
@@ -15,7 +17,7 @@ class PeakMemory:
 
     def __init__(self):
         gc.collect()
-        self._before = _status("VmRSS")
+        self._before = machine.resident()
         self.start_anew()
 
     def start_anew(self) -> None:
@@ -24,10 +26,4 @@ class PeakMemory:
 
     def megabytes(self) -> float:
         """Return the peak above the beginning, in units of 10^6 bytes."""
-        return (_status("VmHWM") - self._before) * 1024 / 1e6
-
-
-def _status(name: str) -> int:
-    """Return a line of the kernel's account of this process, in KiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+        return (machine.peak() - self._before) / 1e6
