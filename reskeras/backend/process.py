@@ -123,10 +123,12 @@ def give_memory_back() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, 4 * 2**20)
+        mallopt(_M_ARENA_MAX, 1)
 
 
-_M_MMAP_THRESHOLD = -3
-"""From glibc's malloc.h: the size above which a block of memory is the system's again once it is freed."""
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+"""From glibc's malloc.h: the size above which a block of memory is the system's again once it is freed, and how many
+heaps there are, of which each keeps gaps of its own."""
 
 
 if not isinstance(getattr(keras.Model, "jit_compile", None), property):

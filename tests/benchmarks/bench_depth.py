@@ -87,14 +87,18 @@ import tempfile
 import time
 from pathlib import Path
 
-from depth_networks import KERAS_FORMS, NETWORKS, PEERS, forms_of, network
+from depth_networks import BY_BATCH, KERAS_FORMS, NETWORKS, PEERS, forms_of, network
 from depth_tables import described, tables
 from one_process import Failed, run
 
 from reskeras.installed import installed_backends
 
 MEASURE = Path(__file__).with_name("depth_measure.py")
-FORMS = (*KERAS_FORMS, *dict.fromkeys(form for kinds in PEERS.values() for forms in kinds.values() for form in forms))
+FORMS = (
+    *KERAS_FORMS,
+    *BY_BATCH,
+    *dict.fromkeys(form for kinds in PEERS.values() for forms in kinds.values() for form in forms),
+)
 BACKENDS = ("jax", "tensorflow", "torch")
 COMPILERS = ("c++", "g++", "clang++")
 STARTS = tuple((name, backend, "stacked") for name in ("mlp-10", "mlp-1000") for backend in BACKENDS)
@@ -170,6 +174,8 @@ def is_very_slow(name: str, backend: str, form: str) -> bool:
     written out on JAX's CPU, and a DenseNet has no equal blocks.
     """
     kind, depth = network(name).kind, network(name).depth
+    if form in BY_BATCH:
+        return depth != 300
     if kind == "mlp" and form == "compiled":
         return depth >= 300
     if kind == "mlp" and form == "unrolled":
@@ -183,7 +189,7 @@ def is_slow(name: str, backend: str, form: str) -> bool:
     """Return whether a measurement takes a minute or more, most of it to compile a layer at a time."""
     kind, depth = network(name).kind, network(name).depth
     if kind == "mlp" and depth >= 300:
-        return form == "function" or (form in ("keras", "unrolled") and backend != "torch")
+        return form == "function" or (form in ("keras", "unrolled", "keras_by_batch") and backend != "torch")
     return backend == "jax" and (kind == "densenet" or (kind == "resnet" and depth >= 110))
 
 

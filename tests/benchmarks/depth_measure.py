@@ -16,7 +16,7 @@ from math import ceil, prod
 from pathlib import Path
 
 import numpy as np
-from depth_networks import KERAS_FORMS, LEARNING_RATES, MLP_WIDTH, MOMENTUM, Network, network
+from depth_networks import BY_BATCH, KERAS_FORMS, LEARNING_RATES, MLP_WIDTH, MOMENTUM, Network, network
 from resident import PeakMemory
 
 import reskeras
@@ -159,6 +159,13 @@ def _fit(model, x, y, stepped: Callable, callbacks=()) -> None:
     model.fit(Repeated(), epochs=1, shuffle=False, verbose=0, callbacks=[*callbacks, Clock()])
 
 
+def _train_by_batch(model, x, y, stepped: Callable) -> None:
+    """Train on one batch by `train_on_batch`, which waits for the step, as long as `stepped` returns true."""
+    model.train_on_batch(x, y)
+    while stepped(lambda: None):
+        model.train_on_batch(x, y)
+
+
 def _warm_up_keras(network: Network) -> None:
     """Train one layer for two steps: what a process does once, whatever the network, is not the network's cost."""
     import keras
@@ -188,16 +195,19 @@ def measure_keras(network: Network, form: str, described: Path | None, **setting
     # Keras's seeds come from here; its own function for it would import TensorFlow wherever that is installed.
     random.seed(0)
     _warm_up_keras(network)
-    if form != "keras":
+    if BY_BATCH.get(form, form) != "keras":
         importlib.import_module("reskeras.builder")
     x, y = network.samples()
     with tempfile.TemporaryDirectory() as folder:
         callbacks = [_monitor(network, folder)] if form == "telemetry" else []
         memory, watch = PeakMemory(), Stopwatch(**settings)
-        model = keras_model(network, form, described)
+        model = keras_model(network, BY_BATCH.get(form, form), described)
         watch.built()
         _check_parameters(network, sum(prod(each.shape) for each in model.trainable_variables))
-        _fit(model, x, y, watch.stepped, callbacks)
+        if form in BY_BATCH:
+            _train_by_batch(model, x, y, watch.stepped)
+        else:
+            _fit(model, x, y, watch.stepped, callbacks)
     return _costs(network, watch, memory)
 
 
@@ -266,7 +276,7 @@ def main() -> None:
         found = machine()
     elif arguments.form == "describe":
         found = describe(arguments.network, arguments.described)
-    elif arguments.form in KERAS_FORMS:
+    elif arguments.form in (*KERAS_FORMS, *BY_BATCH):
         found = measure_keras(arguments.network, arguments.form, arguments.described, **settings)
     else:
         found = measure_peer(arguments.network, os.environ["KERAS_BACKEND"], arguments.form, **settings)

@@ -30,6 +30,9 @@ KERAS_FORMS = ("keras", "unrolled", "stacked", "telemetry", "xla")
 """Keras's own layers alone; ours with a layer for each block; ours with stacks; these with gradients recorded; stacks
 compiled with `jit_compile=True` on TensorFlow, which runs operations one by one otherwise."""
 
+BY_BATCH = {"keras_by_batch": "keras", "stacked_by_batch": "stacked"}
+"""Two of them by `train_on_batch` instead of `fit`: on JAX, Keras then hands every variable back each step."""
+
 PEERS = {
     "torch": {
         "mlp": ("eager", "compiled"),
@@ -110,7 +113,8 @@ def forms_of(kind: str, backend: str) -> tuple[str, ...]:
     """Return the forms in which a kind of network is measured on a backend."""
     # XLA takes no Dense on more than vectors in a loop of TensorFlow's, and convolutions are slow in it.
     compiled = backend == "tensorflow" and kind in ("mlp", "highway")
-    return (*KERAS_FORMS[: None if compiled else -1], *PEERS[backend].get(kind, ()))
+    by_batch = tuple(BY_BATCH) if kind == "mlp" else ()
+    return (*KERAS_FORMS[: None if compiled else -1], *by_batch, *PEERS[backend].get(kind, ()))
 
 
 @dataclass(frozen=True)

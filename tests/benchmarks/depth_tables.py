@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from depth_networks import KERAS_FORMS
+from depth_networks import BY_BATCH, KERAS_FORMS
 
 Found = dict[tuple[str, str, str], dict]
 """Costs, or an error, by (network, backend, form)."""
@@ -103,7 +103,7 @@ def _starts(found: Found) -> str:
 def _peers(found: Found) -> str:
     rows = []
     for name, backend, form in found:
-        if form in KERAS_FORMS:
+        if form in KERAS_FORMS or form in BY_BATCH:
             continue
         job = (name, backend, form)
         cells = [
@@ -129,6 +129,12 @@ def _ratios(found: Found, most: float) -> str:
         rows.append(
             (f"step of {name}, stacked / keras", lambda b, n=name: ratio(found, (n, b, "stacked"), (n, b, "keras")))
         )
+    rows.append(
+        (
+            "step of mlp-300 by train_on_batch, stacked / keras",
+            lambda b: ratio(found, ("mlp-300", b, "stacked_by_batch"), ("mlp-300", b, "keras_by_batch")),
+        )
+    )
     for name in ("mlp-10", "mlp-100", "mlp-300", "mlp-1000", "gpt-12"):
         rows.append(
             (
