@@ -118,7 +118,8 @@ def give_memory_back() -> None:
     """Have the C library return the memory of a large tensor as soon as it is gone: for a process that is ours alone.
 
     Otherwise it keeps blocks of up to 32 MB for later, between which gaps remain: training a ResNet of 110 layers on
-    PyTorch with its blocks recomputed then takes 805 MB instead of 474. Only glibc on Linux is told.
+    PyTorch with its blocks recomputed then takes 805 MB instead of 474. A heap for each thread keeps gaps of its own:
+    507 MB on TensorFlow instead of 457. Only glibc on Linux is told.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:

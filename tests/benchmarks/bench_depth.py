@@ -10,9 +10,9 @@ network was built. First steps of stacks of 10 and of 1,000 blocks are medians o
 
 Forms in Keras: `keras`, its own layers alone in a functional model; `unrolled`, ours with a layer for each block;
 `stacked`, ours with stacks; `telemetry`, stacks and the norms of all gradients recorded; `xla`, stacks compiled by it
-on TensorFlow. By hand: PyTorch `eager` and `compiled` (by `torch.compile`), with images also channels last; JAX with a
-`scan` over stacked weights, for ResNets all blocks written out (`jit`); TensorFlow as one `function`. All train as many
-numbers, from starts of the same kind.
+on TensorFlow; `keras_by_batch` and `stacked_by_batch` call `train_on_batch` in place of `fit`. By hand: PyTorch `eager`
+and `compiled` (by `torch.compile`), with images also channels last; JAX with a `scan` over stacked weights, for ResNets
+all blocks written out (`jit`); TensorFlow as one `function`. All train as many numbers, from starts of the same kind.
 
 On 21 November 2026, on two cores of an AMD EPYC that reach 205 GFLOP/s in a product of matrices, with Keras 3.15.1,
 TensorFlow 2.21.0, JAX 0.10.2 and PyTorch 2.13.0 (first steps of stacks of 10 and 1,000 blocks: medians of three; a
@@ -66,9 +66,22 @@ thousand blocks in Keras's own layers end in RecursionError):
     resnet-110  TensorFlow       1564      1204       1163
     resnet-110  PyTorch          2071      1341       1413      1534  eager, 1266 channels_last
 
-Depth 1,000 over depth 10, to the first step: JAX 1.05, TensorFlow 1.32. Stacked over Keras's own layers at 300 blocks:
-JAX 0.75, TensorFlow 0.98, PyTorch 0.16; over `lax.scan` 0.99. With `jit_compile=True`, measured on 22 November beside
-it, TensorFlow 0.43: 19.9 ms, where Keras's own layers take 46.0 and stacks without it 54.2; first step 1.95 s.
+Depth 1,000 over depth 10, to the first step: JAX 1.05, TensorFlow 1.32. Keras's own layers and stacks at 300 blocks,
+measured once more on 22 November in one run, groups of a second:
+
+    milliseconds a step          keras   stacked   ratio   by hand
+    by fit          JAX           19.2      11.5    0.60      11.8  scan
+    by fit          TensorFlow    38.5      42.9    1.11
+    the same, xla   TensorFlow              13.3    0.35
+    by fit          PyTorch        230      41.6    0.18
+    train_on_batch  JAX           34.5      12.2    0.35
+    train_on_batch  TensorFlow    71.8      52.0    0.72
+    train_on_batch  PyTorch        238      39.4    0.17
+
+`xla` is how `reskeras train` runs a stack of a hundred blocks and more. JAX's stack takes 0.97 of the time of a
+`lax.scan` written by hand, which comes to 0.61 of Keras's own layers by `fit`: a loop over blocks has no room below
+that. Of the scan's 12 ms Adam takes 3, the loops forward and back the rest; written out by 2, 4, 10 or 30 blocks they
+take longer.
 Telemetry on, over PyTorch's `channels_last`, ResNet-20 and ResNet-110: TensorFlow 0.85 and 0.92 (74 and 82 % of the
 peak), PyTorch 1.20 and 1.12, JAX 2.86. What remains: at 300 blocks JAX's step is the arithmetic and the traffic of the
 weights, as by hand; JAX's convolutions on a CPU come to a quarter of the peak, unrolled or as patches times a matrix;
@@ -94,11 +107,8 @@ from one_process import Failed, run
 from reskeras.installed import installed_backends
 
 MEASURE = Path(__file__).with_name("depth_measure.py")
-FORMS = (
-    *KERAS_FORMS,
-    *BY_BATCH,
-    *dict.fromkeys(form for kinds in PEERS.values() for forms in kinds.values() for form in forms),
-)
+BY_HAND = dict.fromkeys(form for kinds in PEERS.values() for forms in kinds.values() for form in forms)
+FORMS = (*KERAS_FORMS, *BY_BATCH, *BY_HAND)
 BACKENDS = ("jax", "tensorflow", "torch")
 COMPILERS = ("c++", "g++", "clang++")
 STARTS = tuple((name, backend, "stacked") for name in ("mlp-10", "mlp-1000") for backend in BACKENDS)

@@ -7,20 +7,20 @@ their number (`"sqrt"`); and DenseNets of several depths, whose memory must grow
 is.
 Each row is a process of its own. "First" is the largest resident memory during the first two steps, compiling included,
 and "later" during two more, both above that of the process before training, in MB. Where blocks are recomputed, the C
-library gives memory back as in `reskeras train`.
+library gives memory back, and has one heap, as in `reskeras train`.
 
-On 21 November 2026, on two cores of an AMD EPYC, with Keras 3.15.1, TensorFlow 2.21.0, JAX 0.10.2 and PyTorch 2.13.0:
+On 22 November 2026, on two cores of an AMD EPYC, with Keras 3.15.1, TensorFlow 2.21.0, JAX 0.10.2 and PyTorch 2.13.0:
 
     ResNet-110, batch 128   remat   first MB  later MB   ratio   s a step
-    JAX                     False       2264      2266    1.00       8.20
-    JAX                     True         794       796    0.35       4.62
-    JAX                     sqrt        1774      1774    0.78       5.72
-    TensorFlow              False       1361      1389    1.00       1.18
-    TensorFlow              True         498       500    0.37       1.68
-    TensorFlow              sqrt         511       513    0.38       1.59
-    PyTorch                 False       2159      2159    1.00       1.42
-    PyTorch                 True         464       508    0.21       3.30
-    PyTorch                 sqrt         525       504    0.24       3.54
+    JAX                     False       2263      2277    1.00       7.48
+    JAX                     True         770       770    0.34       4.18
+    JAX                     sqrt        1717      1718    0.76       5.94
+    TensorFlow              False       1358      1371    1.00       0.87
+    TensorFlow              True         457       463    0.34       1.19
+    TensorFlow              sqrt         499       499    0.37       0.97
+    PyTorch                 False       2200      2175    1.00       1.04
+    PyTorch                 True         465       480    0.21       2.58
+    PyTorch                 sqrt         506       531    0.23       2.62
 
     DenseNets, batch 16     remat  40 layers  70 layers  100 layers   a layer, 40 to 70   70 to 100
     JAX                     False       1347       2850        4989                50.1        71.3
@@ -30,7 +30,8 @@ On 21 November 2026, on two cores of an AMD EPYC, with Keras 3.15.1, TensorFlow 
     PyTorch                 False        652       1843        3560                39.7        57.2
     PyTorch                 True         311        573         907                 8.7        11.1
 
-Of TensorFlow's 498 MB, 187 are its own: as much is taken by a step of one image. PyTorch without giving memory back
+Of TensorFlow's 457 MB, some 187 are its own: as much is taken by a step of one image. With a heap for every thread, as
+the C library has it otherwise, TensorFlow takes 507 MB and JAX 798. PyTorch without giving memory back
 takes 805 MB at 2.0 s a step: between what is kept, gaps remain. On JAX the convolutions of a recomputed stack are
 products of matrices in a loop, which are faster there than its own convolutions; the blocks of a DenseNet are no stack,
 and XLA computes early, and keeps, what was to be computed again. (DenseNets were measured without giving memory back.)
@@ -38,7 +39,7 @@ Tried for these on JAX, on a dense block of 8, 16 and 24 layers that add 12 chan
 compiler's scheduler for memory saves a tenth; barriers and checkpoints nothing, for they are gone before operations
 are merged; a conditional around the backward pass of each layer makes growth constant, 4.7 MB a layer, but
 convolutions in it take ten times as long, and as products of matrices 18 MB a layer and four times as long to
-compile. None is worth it.
+compile. None is worth it. (DenseNets are of 21 November.)
 """
 
 from __future__ import annotations
