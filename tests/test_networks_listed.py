@@ -12,12 +12,13 @@ import pytest
 from click.testing import CliRunner
 
 from reskeras import catalogue
-from reskeras.architectures import TASKS, Preset
+from reskeras.architectures import Preset
 from reskeras.catalogue import ARCHITECTURES, PRESETS, TRAINABLE
 from reskeras.cli import cli
 from reskeras.commands.describe import count_blocks
 from reskeras.options import OptionError, describe
 from reskeras.request import check_request
+from reskeras.tasks import TASKS
 
 pytestmark = pytest.mark.any_backend
 

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from networks import output_shape
 
-from reskeras.architectures import INPUT_KINDS
 from reskeras.catalogue import ARCHITECTURES, plan
 from reskeras.options import OptionError, check, describe
 from reskeras.plan import Block, Plan, Skip, Stage, repeats
 from reskeras.steps import AveragePool, Conv, Dense, Norm, PlanError
+from reskeras.tasks import INPUT_KINDS
 
 pytestmark = pytest.mark.any_backend
 

@@ -9,12 +9,7 @@ from typing import Any, ClassVar
 from reskeras.options import Options, depth_problem
 from reskeras.plan import Plan
 from reskeras.steps import PlanError, Shape
-
-INPUT_KINDS = {1: "vector", 2: "sequence", 3: "image"}
-"""How a sample is called by the number of its axes; token numbers, one axis too, are `"tokens"`."""
-
-TASKS = ("classes", "tags", "language", "translation", "game")
-"""What a network's outputs are: one class a sample, one a token, the next token, a sentence, a move and a value."""
+from reskeras.tasks import INPUT_KINDS
 
 
 class ArchitectureOptions(Options):
@@ -85,7 +80,7 @@ class Architecture:
         write: `(options, input_shape, classes) -> Plan`.
         tiny: options of the smallest network worth testing.
         presets: its networks of papers.
-        task: what its outputs are, one of `TASKS`.
+        task: what its outputs are, a name in `tasks.TASKS`.
     """
 
     name: str

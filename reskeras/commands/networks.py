@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from reskeras import catalogue
-from reskeras.architectures import TASKS, Architecture, Preset
+from reskeras.architectures import Architecture, Preset
 from reskeras.commands.common import CONTEXT
+from reskeras.tasks import TASKS
 
 
 @click.command(name="list", context_settings=CONTEXT)

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from reskeras.datasets import archive, digits
-from reskeras.datasets.dataset import DataError, Dataset, DataShape
+from reskeras.datasets.dataset import DataError, Dataset, DataShape, first
 from reskeras.options import suggest
+from reskeras.reading import Reading
 
 __all__ = ["EMBEDDED", "DataError", "DataShape", "Dataset", "describe", "load"]
 
@@ -27,11 +28,12 @@ class Embedded:
 EMBEDDED: dict[str, Embedded] = {"digits": Embedded(digits.SUMMARY, digits.SHAPE, digits.load)}
 
 
-def describe(data: str) -> DataShape:
+def describe(data: str, reading: Reading | None = None) -> DataShape:
     """Return what a data set is like, from its declaration or its file's headers, without reading its samples.
 
     Args:
         data: a name in `EMBEDDED`, or the path of an `.npz` file.
+        reading: how files are read; None for as their content suggests.
 
     Raises:
         DataError: where there is no such data set, or its file is not one.
@@ -41,8 +43,8 @@ def describe(data: str) -> DataShape:
     return archive.describe(_path(data))
 
 
-def load(data: str) -> Dataset:
-    """Return a data set's arrays, checked.
+def load(data: str, reading: Reading | None = None) -> Dataset:
+    """Return a data set's arrays, checked; arguments as in `describe`.
 
     Raises:
         DataError: where there is no such data set, or its arrays do not fit one another.
@@ -74,7 +76,7 @@ def held_out(samples: int, validation_split: float) -> int:
 
 def split(dataset: Dataset, validation_split: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the shuffled indices of training samples and of validation samples, the same for the same seed."""
-    order = np.random.default_rng([seed, 0]).permutation(len(dataset.y_train))
+    order = np.random.default_rng([seed, 0]).permutation(len(first(dataset.x_train)))
     kept = held_out(len(order), validation_split)
     if len(order) - kept < 1:
         raise DataError(f"validation_split {validation_split} leaves no sample of {len(order)} to train on.")

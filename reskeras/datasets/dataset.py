@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from reskeras.datasets.encoding import Encoding
 from reskeras.printable import printable
+from reskeras.tasks import INPUT_KINDS
+
+Arrays = np.ndarray | Mapping[str, np.ndarray]
+"""Samples or labels: one array, or one for each input or output of a network, by its name; samples come first."""
 
 
 class DataError(ValueError):
@@ -18,15 +24,27 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class DataShape:
-    """What a data set is like: the shape of one sample, how many classes, how many samples to train and to test on.
+    """What a data set is like.
 
-    `classes` is None where only the labels themselves tell.
+    Attributes:
+        input_shape: shape of one sample; of a sequence of tokens, how many there are.
+        classes: how many classes, tags, words or moves there are to tell apart; None where only the labels tell.
+        train, test: how many samples there are to train and to test on.
+        task: what is learnt, a name in `tasks.TASKS`.
+        vocabulary: how many token numbers there are; None where samples are no tokens.
     """
 
     input_shape: tuple[int, ...]
     classes: int | None
     train: int
     test: int
+    task: str = "classes"
+    vocabulary: int | None = None
+
+    @property
+    def kind(self) -> str:
+        """What samples are called: `"image"`, `"vector"`, `"sequence"` or `"tokens"`."""
+        return "tokens" if self.vocabulary else INPUT_KINDS.get(len(self.input_shape), "unknown kind")
 
 
 @dataclass(frozen=True)
@@ -34,21 +52,32 @@ class Dataset:
     """Samples and labels as numpy arrays.
 
     Attributes:
-        x_train, x_test: (samples, *input_shape), raw values of any number type.
-        y_train, y_test: (samples,) int32 class numbers from 0.
-        classes: how many classes there are.
+        x_train, x_test: (samples, *input_shape), raw values of any number type. Token numbers are int32, 0 being
+            padding. For translation, `"source"` and `"samples"`, (samples, tokens) each: what is read, and what has
+            been written so far, from `encoding.START` on.
+        y_train, y_test: what `tasks.TASKS` says of the task's labels; numbers are int32, shares float32.
+        classes: how many classes, tags, words or moves there are.
+        task: what is learnt.
+        vocabulary: how many token numbers there are; None where samples are no tokens.
+        encoding: how raw samples become these arrays.
     """
 
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
+    x_train: Arrays
+    y_train: Arrays
+    x_test: Arrays
+    y_test: Arrays
     classes: int
+    task: str = "classes"
+    vocabulary: int | None = None
+    encoding: Encoding = field(default_factory=Encoding)
 
     @property
     def shape(self) -> DataShape:
         """What this data set is like."""
-        return DataShape(self.x_train.shape[1:], self.classes, len(self.y_train), len(self.y_test))
+        samples = first(self.x_train)
+        return DataShape(
+            samples.shape[1:], self.classes, len(samples), len(first(self.x_test)), self.task, self.vocabulary
+        )
 
     def moments(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return mean and variance of the training samples for each channel (images, sequences) or feature (vectors).
@@ -60,3 +89,15 @@ class Dataset:
         variance = self.x_train.var(axes, dtype=np.float64)
         variance = np.where(variance > 0, variance, 1.0)
         return tuple(map(float, mean)), tuple(map(float, variance))
+
+
+def first(arrays: Arrays) -> np.ndarray:
+    """Return the array, or the first of several."""
+    return next(iter(arrays.values())) if isinstance(arrays, Mapping) else arrays
+
+
+def taken(arrays: Arrays, chosen) -> Arrays:
+    """Return some of the samples: those at an index, a slice, or an array of indices."""
+    if isinstance(arrays, Mapping):
+        return {name: each[chosen] for name, each in arrays.items()}
+    return arrays[chosen]

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reskeras.options import Options
 from reskeras.printable import printable
+from reskeras.reading import Reading
 
 FORMAT = 2
 """Version of the run folder's layout; a reader refuses a folder of a newer version."""
@@ -17,14 +17,9 @@ MOST_RATE = 100
 """The largest learning rate."""
 
 
-class TrainingOptions(Options):
+class TrainingOptions(Reading):
     """How a network is trained, whatever its architecture."""
 
-    data: str = Field(
-        "digits",
-        min_length=1,
-        description="A data set by name, or the path of an .npz file with x_train, y_train, x_test and y_test.",
-    )
     backend: Literal["auto", "tensorflow", "jax", "torch"] = Field(
         "auto",
         description="What computes; auto takes KERAS_BACKEND, else the one known to be the fastest for such a network, "

@@ -1,0 +1,46 @@
+"""How a data set's files are read: the options that say what cannot be seen from a file itself."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from reskeras.options import Options
+
+
+class Reading(Options):
+    """Which data set is read, and how."""
+
+    data: str = Field(
+        "digits",
+        min_length=1,
+        description="A data set by name, or the path of an .npz file with x_train, y_train, x_test and y_test.",
+    )
+    task: Literal["auto", "classes", "tags", "language", "translation"] = Field(
+        "auto", description="What is learnt from a file or folder; auto goes by what is in it."
+    )
+    level: Literal["auto", "bytes", "characters", "words"] = Field(
+        "auto",
+        description="What a token of a text is; auto takes characters for language models, and words otherwise.",
+    )
+    vocabulary_size: int = Field(
+        20_000,
+        ge=2,
+        le=1_000_000,
+        description="Most words or characters that get a number of their own.",
+    )
+    length: int | None = Field(
+        None,
+        ge=2,
+        le=65_536,
+        description="Tokens of a sample; longer texts are cut. Empty goes by the texts, up to 256.",
+    )
+    label: str | None = Field(
+        None,
+        description="Column of the label or tag: a name, or a number from 1; empty for one called label, class, target "
+        "or y, else the last.",
+    )
+    test_split: float = Field(
+        0.2, gt=0, le=0.9, description="Share of the samples kept to test on, where the files do not say which."
+    )

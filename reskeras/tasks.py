@@ -1,0 +1,48 @@
+"""What a network can be asked to learn, and how its samples are called; imports nothing of the package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+INPUT_KINDS = {1: "vector", 2: "sequence", 3: "image"}
+"""How a sample is called by the number of its axes; token numbers, one axis too, are `"tokens"`."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A kind of thing to learn.
+
+    Attributes:
+        name: the name in commands and code.
+        answer: what the network gives, in a few words.
+        labels: what an answer is held against, as arrays.
+        scores: what is measured on the test samples besides loss and accuracy; each is an event's fact `test_<score>`.
+    """
+
+    name: str
+    answer: str
+    labels: str
+    scores: tuple[str, ...] = ()
+
+
+TASKS: dict[str, Task] = {
+    each.name: each
+    for each in (
+        Task("classes", "one class a sample", "(samples,) class numbers"),
+        Task("tags", "one tag a token", "(samples, tokens) tag numbers, -1 where there is no token", ("f1",)),
+        Task(
+            "language",
+            "the next token",
+            "(samples, tokens) token numbers, -1 where there is none",
+            ("perplexity", "bits_per_character"),
+        ),
+        Task(
+            "translation",
+            "a sequence for a sequence",
+            "(samples, tokens) token numbers, -1 where there is none",
+            ("bleu", "exact_match"),
+        ),
+        Task("game", "a move and a value", "`output`: (samples, moves) shares, `value`: (samples, 1) from -1 to 1"),
+    )
+}
+"""Every task by its name, which is also an architecture's `task`."""
