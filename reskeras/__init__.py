@@ -11,6 +11,7 @@ _HOMES = {
     "GradientMonitor": "reskeras.telemetry",
     "build": "reskeras.builder",
     "build_plan": "reskeras.builder",
+    "load": "reskeras.loading",
     "portable": "reskeras.transforms.portable",
     "roll": "reskeras.transforms.stacking",
     "save_portable": "reskeras.transforms.portable",

@@ -54,10 +54,6 @@ ARCHITECTURES: dict[str, Architecture] = {
     )
 }
 
-
-TRAINABLE = {name: entry for name, entry in ARCHITECTURES.items() if entry.learns_classes()}
-"""The architectures that `reskeras train` and the terminal UI offer."""
-
 PRESETS: dict[str, tuple[Architecture, Preset]] = {
     preset.name: (entry, preset) for entry in ARCHITECTURES.values() for preset in entry.presets
 }

@@ -8,11 +8,13 @@ from typing import Any
 
 from reskeras import catalogue, datasets
 from reskeras.architectures import Architecture
+from reskeras.datasets import DataShape
 from reskeras.installed import BackendMissing, resolve_backend
-from reskeras.options import OptionError, check
+from reskeras.options import OptionError, Options, check, suggest
 from reskeras.plan import Plan
 from reskeras.runs.settings import RunSettings, TrainingOptions
 from reskeras.steps import PlanError
+from reskeras.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -24,17 +26,48 @@ class Request:
     steps: int
 
 
-def check_trainable(family: Architecture, name: str) -> None:
-    """Raise OptionError where a network, here called `name`, cannot be trained on samples with a class each."""
-    if not family.learns_classes():
-        known = ", ".join(catalogue.TRAINABLE)
-        raise OptionError(
-            {
-                "architecture": f"{name} maps {' or '.join(family.inputs)} to {family.task}; a run trains on images, "
-                f"vectors or sequences with a class each (architectures that do: {known}). Build it with "
-                f'reskeras.build("{name}") and train it with Keras.'
-            }
+def default_data(family: Architecture) -> str:
+    """Return the data set that a family is trained on when nobody says which: the first embedded one that fits."""
+    fitting = (name for name, each in datasets.EMBEDDED.items() if family.fits(each.shape.task, each.shape.kind))
+    return next(fitting, TrainingOptions().data)
+
+
+def check_fit(family: Architecture, name: str, data: str, shape: DataShape) -> None:
+    """Raise OptionError where a network, here called `name`, does not learn what a data set has to teach."""
+    if family.fits(shape.task, shape.kind):
+        return
+    networks = [each.name for each in catalogue.ARCHITECTURES.values() if each.fits(shape.task, shape.kind)]
+    sets = [name for name, each in datasets.EMBEDDED.items() if family.fits(each.shape.task, each.shape.kind)]
+    raise OptionError(
+        {
+            "data": f"{name} learns {TASKS[family.task].answer} from {' or '.join(family.inputs)} samples; {data} has "
+            f"{shape.kind} samples with {TASKS[shape.task].answer} (networks for it: {', '.join(networks) or 'none'}; "
+            f"embedded data for {name}: {', '.join(sets) or 'none'}).{suggest(data, sets) if sets else ''}"
+        }
+    )
+
+
+def _of_the_data(family: Architecture, given: Mapping[str, Any], shape: DataShape) -> dict[str, Any]:
+    """Return the options that a data set decides where nobody does: how many token numbers there are, and that there
+    are no segments."""
+    known = family.options.model_fields
+    decided = {"vocabulary": shape.vocabulary, "segments": 0}
+    return {name: value for name, value in decided.items() if name in known and name not in given and value is not None}
+
+
+def _check_use(chosen: Options, shape: DataShape) -> dict[str, str]:
+    """Return what is wrong with options of a network that fits the task: option name -> sentence."""
+    problems, size = {}, getattr(chosen, "vocabulary", None)
+    if size is not None and shape.vocabulary and size < shape.vocabulary:
+        problems["vocabulary"] = (
+            f"The data has {shape.vocabulary:,} token numbers; received vocabulary {size:,}. "
+            f"Did you mean {shape.vocabulary}?"
         )
+    if getattr(chosen, "segments", 0):
+        problems["segments"] = f"Samples have no segments here; received segments {chosen.segments}. Did you mean 0?"
+    if getattr(chosen, "head", "classes") != "classes":
+        problems["head"] = f"A run learns classes; received head={chosen.head}. Did you mean head=classes?"
+    return problems
 
 
 def check_request(architecture: str, options: Mapping[str, Any], training: Mapping[str, Any]) -> Request:
@@ -62,17 +95,20 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
             problems.setdefault(key, str(error))
         return None
 
-    entry = preset = chosen = None
-    if found := attempt("architecture", catalogue.find, architecture):
-        entry, preset = found
-        attempt("architecture", check_trainable, entry, architecture)
+    entry, preset = attempt("architecture", catalogue.find, architecture) or (None, None)
+    data = str(training.get("data", default_data(entry) if entry else TrainingOptions().data))
+    trained = attempt("training", check, TrainingOptions, {**training, "data": data})
+    shape = attempt("data", datasets.describe, data, trained)
+    plan = chosen = None
+    if entry:
         options = {**(preset.options if preset else {}), **options}
+        if shape:
+            attempt("data", check_fit, entry, architecture, data, shape)
+            options = {**_of_the_data(entry, options, shape), **options}
         chosen = attempt("options", check, entry.options, options, architecture)
-    trained = attempt("training", check, TrainingOptions, training)
-    shape = attempt("data", datasets.describe, str(training.get("data", TrainingOptions().data)))
     attempt("backend", resolve_backend, str(training.get("backend", "auto")))
-    plan = None
-    if chosen and shape:
+    if chosen and shape and "data" not in problems:
+        problems.update(_check_use(chosen, shape))
         try:
             plan = entry.plan(chosen, shape.input_shape, shape.classes)
         except PlanError as error:

@@ -93,9 +93,9 @@ class Architecture:
     presets: tuple[Preset, ...] = ()
     task: str = "classes"
 
-    def learns_classes(self) -> bool:
-        """Return whether it can be trained on arrays of samples with a class each."""
-        return self.task == "classes" and set(self.inputs) != {"tokens"}
+    def fits(self, task: str, kind: str) -> bool:
+        """Return whether it learns a task from samples of a kind."""
+        return task == self.task and kind in self.inputs
 
     def plan(self, options: ArchitectureOptions, input_shape: Shape, classes: int) -> Plan:
         """Return the network as data.

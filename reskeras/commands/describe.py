@@ -100,7 +100,7 @@ def sample_of(family: Architecture, preset: Preset | None, data: str | None) -> 
     A data set's where it is named, else a preset's; a family stands as `reskeras train` would make it, or, where it
     learns something else than classes of samples, on what its first preset takes.
     """
-    if data is not None or (preset is None and family.learns_classes()):
+    if data is not None or (preset is None and family.fits("classes", datasets.describe(DEFAULT_DATA).kind)):
         shape = datasets.describe(DEFAULT_DATA if data is None else data)
         return shape.input_shape, shape.classes
     for each in (preset, *family.presets):
@@ -110,7 +110,7 @@ def sample_of(family: Architecture, preset: Preset | None, data: str | None) -> 
 
 
 def _command(network: str, family: Architecture, preset: Preset | None) -> click.Command:
-    standing = DEFAULT_DATA if preset is None and family.learns_classes() else "none, but the paper's sizes"
+    standing = DEFAULT_DATA if preset is None and set(family.inputs) != {"tokens"} else "none, but the paper's sizes"
     parameters = [option_parameter(option) for option in network_options(family, preset)]
     parameters += [
         click.Option(["--data"], metavar="TEXT", help=f"Data set that gives the shapes. [default: {standing}]"),

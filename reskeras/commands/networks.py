@@ -10,6 +10,7 @@ import click
 from reskeras import catalogue
 from reskeras.architectures import Architecture, Preset
 from reskeras.commands.common import CONTEXT
+from reskeras.request import default_data
 from reskeras.tasks import TASKS
 
 
@@ -45,7 +46,7 @@ def _family(family: Architecture) -> dict[str, Any]:
         "source": family.paper,
         "takes": list(family.inputs),
         "task": family.task,
-        "trainable": family.learns_classes(),
+        "data": default_data(family),
         "presets": [preset.name for preset in family.presets],
     }
 

@@ -15,14 +15,14 @@ from rich.console import Console
 
 from reskeras import memory, speeds
 from reskeras.architectures import Architecture, Preset
-from reskeras.catalogue import TRAINABLE
+from reskeras.catalogue import ARCHITECTURES
 from reskeras.commands.common import CONTEXT, Bar
 from reskeras.commands.network_group import NetworkGroup, network_options, network_summary, option_parameter
 from reskeras.machine import available_memory, cores
 from reskeras.memory import Memory
 from reskeras.options import OptionError, describe
 from reskeras.printable import size
-from reskeras.request import Request, check_request, check_trainable
+from reskeras.request import Request, check_request
 from reskeras.run_table import cell_lines
 from reskeras.runs import RUNS_FOLDER, RunError, TrainingOptions, create, labels, listing, queue
 from reskeras.runs.cells import cells
@@ -35,7 +35,6 @@ PERIOD = 1.0
 
 
 def _command(network: str, family: Architecture, preset: Preset | None) -> click.Command:
-    check_trainable(family, network)
     training = describe(TrainingOptions)
     parameters = [option_parameter(option) for option in (*network_options(family, preset), *training)]
     parameters += [
@@ -226,7 +225,7 @@ def _say(console: Console, text: str) -> None:
     console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-@click.group(cls=NetworkGroup, make=_command, listed=TRAINABLE, name="sweep", context_settings=CONTEXT)
+@click.group(cls=NetworkGroup, make=_command, listed=ARCHITECTURES, name="sweep", context_settings=CONTEXT)
 def sweep_group():
     """Train a network with every combination of some options, as many at once as the machine bears.
 

@@ -11,19 +11,18 @@ from rich.markup import escape
 
 from reskeras import memory, speeds
 from reskeras.architectures import Architecture, Preset
-from reskeras.catalogue import TRAINABLE
+from reskeras.catalogue import ARCHITECTURES
 from reskeras.commands.choosing import choose_backend
 from reskeras.commands.common import CONTEXT, finite, given
 from reskeras.commands.following import follow
 from reskeras.commands.network_group import NetworkGroup, network_options, network_summary, option_parameter
 from reskeras.options import describe
 from reskeras.printable import size
-from reskeras.request import check_request, check_trainable
+from reskeras.request import check_request
 from reskeras.runs import RUNS_FOLDER, TrainingOptions, create, launch, queue
 
 
 def _command(network: str, family: Architecture, preset: Preset | None) -> click.Command:
-    check_trainable(family, network)
     training = describe(TrainingOptions)
     parameters = [option_parameter(option) for option in (*network_options(family, preset), *training)]
     parameters += [
@@ -86,7 +85,7 @@ def train(network, options, training, name, runs, detach, as_json) -> int:
     return follow(run, launch.start(run), console, detach, as_json)
 
 
-@click.group(cls=NetworkGroup, make=_command, listed=TRAINABLE, name="train", context_settings=CONTEXT)
+@click.group(cls=NetworkGroup, make=_command, listed=ARCHITECTURES, name="train", context_settings=CONTEXT)
 def train_group():
     """Train a network; its run is kept in a folder that reskeras-tui shows.
 

@@ -10,6 +10,10 @@ from typing import Any
 
 from reskeras.files import read_at, size_of
 from reskeras.printable import load_json
+from reskeras.tasks import TASKS
+
+SCORES = tuple(f"test_{score}" for task in TASKS.values() for score in task.scores)
+"""What a task has measured on the test samples besides loss and accuracy."""
 
 COUNTS = (
     "pid", "parameters", "weights", "layers", "epochs", "steps", "steps_per_epoch", "epoch", "step",
@@ -17,7 +21,7 @@ COUNTS = (
 )  # fmt: skip
 NUMBERS = (
     "time", "code", "loss", "accuracy", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy",
-    "callback_seconds", "reader_seconds",
+    "callback_seconds", "reader_seconds", *SCORES,
 )  # fmt: skip
 TEXTS = ("backend", "device", "device_name", "level", "file", "status", "reason", "command", "boot", "advice")
 """Names of facts by what they are: whole numbers from 0, numbers or null, texts or null."""

@@ -9,6 +9,7 @@
     curve.rows        loss and accuracy over time (runs/series.py)
     log.txt           what the worker and its libraries print
     model.keras       the trained network for plain Keras: raw samples in, class probabilities out
+    encoding.json     how raw samples become its inputs, and the names of its classes; model.keras holds it too
     labels.json       tags and a note (runs/labels.py)
     summary.json      what the run came to, so that a list of runs need not read the rest (runs/summaries.py)
     alive.lock        held by the worker while it lives (runs/liveness.py)
@@ -88,6 +89,7 @@ class Run:
         self.commands_path = self.folder / "commands"
         self.checkpoints_path = self.folder / "checkpoints"
         self.settings_path = self.folder / "settings.json"
+        self.encoding_path = self.folder / "encoding.json"
         self.labels_path = self.folder / "labels.json"
         self.summary_path = self.folder / "summary.json"
 

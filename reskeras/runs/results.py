@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from reskeras.runs.events import SCORES
+
 RESERVED = ("epoch", "step", "time", "event")
 """Facts of an epoch that no metric can take the place of."""
 
@@ -15,7 +17,7 @@ NO_FACTS = (
 )  # fmt: skip
 """Events that tell what happened, and nothing about the training as a whole."""
 
-OUTCOME = ("status", "code", "reason", "test_loss", "test_accuracy", "file")
+OUTCOME = ("status", "code", "reason", "test_loss", "test_accuracy", "file", *SCORES)
 """Facts that no longer hold once a worker goes on with a run."""
 
 

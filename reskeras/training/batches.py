@@ -7,6 +7,9 @@ import copy
 import keras
 import numpy as np
 
+from reskeras.datasets import Dataset
+from reskeras.training.objectives import training_batch
+
 
 class Batches(keras.utils.PyDataset):
     """Whole batches of samples, shuffled anew each epoch; what is left over in an epoch waits for the next order.
@@ -14,16 +17,15 @@ class Batches(keras.utils.PyDataset):
     Every batch has one size: a last smaller one would make compilers build the whole training step a second time.
 
     Args:
-        samples: (samples, ...) raw values.
-        labels: (samples,) class numbers.
+        data: the data set.
         indices: which samples to train on.
         batch_size: samples in a batch; with fewer samples, a batch is all of them.
         seed: of the order.
     """
 
-    def __init__(self, samples, labels, indices, batch_size, seed):
+    def __init__(self, data: Dataset, indices: np.ndarray, batch_size: int, seed: int):
         super().__init__()
-        self._samples, self._labels, self._indices = samples, labels, indices
+        self._data, self._indices = data, indices
         self.batch_size = min(batch_size, len(indices))
         self._seed = seed
         self._epoch = self._skipped = 0
@@ -51,7 +53,7 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, index):
         index += self._skipped
         chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        return self._samples[chosen].astype("float32"), self._labels[chosen]
+        return training_batch(self._data, chosen)
 
     def on_epoch_end(self):
         self._epoch += 1

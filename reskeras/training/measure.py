@@ -9,8 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from reskeras import catalogue
+from reskeras.datasets import Dataset
+from reskeras.datasets.dataset import taken
 from reskeras.runs.events import EventWriter
 from reskeras.runs.folder import Run
+from reskeras.runs.settings import RunSettings
+from reskeras.tasks import TASKS
 from reskeras.training import worker
 
 LEAST_STEPS, LEAST_SECONDS, MOST_SECONDS = 10, 1.0, 10.0
@@ -34,11 +39,27 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def stand_in(settings: RunSettings, count: int) -> Dataset:
+    """Return so many random samples of the kind that settings name, and labels of their task."""
+    task = catalogue.find(settings.architecture)[0].task
+    # Of a language model and a translator the classes are the words.
+    words = settings.options.get("vocabulary") or (settings.classes if TASKS[task].of_tokens else None)
+    generator, shape = np.random.default_rng(0), (count, *settings.input_shape)
+    # From 1 on, for 0 is padding.
+    x = generator.integers(1, words, shape, "int32") if words else generator.integers(0, 256, shape, "uint8")
+    y = generator.integers(0, settings.classes, shape if TASKS[task].of_tokens else count, "int32")
+    if task == "translation":
+        x = {"source": x, "samples": x}
+    if task == "game":
+        y = {"output": np.eye(settings.classes, dtype="float32")[y], "value": np.zeros((count, 1), "float32")}
+    last = slice(-1, None)
+    return Dataset(x, y, taken(x, last), taken(y, last), settings.classes, task, words)
+
+
 def measure(run: Run) -> str:
     """Train some steps of a run and return the measurement as JSON; the backend is loaded."""
     import keras
 
-    from reskeras.datasets import Dataset
     from reskeras.training.preparation import prepare
     from reskeras.training.session import Session
 
@@ -54,10 +75,7 @@ def measure(run: Run) -> str:
     settings = run.settings
     batch = settings.training.batch_size
     batches = MOST_BYTES // (batch * int(np.prod(settings.input_shape)))
-    generator, count = np.random.default_rng(0), batch * min(max(batches, 1), MOST_BATCHES)
-    x = generator.integers(0, 256, (count, *settings.input_shape), "uint8")
-    y = generator.integers(0, settings.classes, count, "int32")
-    prepared = prepare(settings, Dataset(x, y, x[:1], y[:1], settings.classes))
+    prepared = prepare(settings, stand_in(settings, batch * min(max(batches, 1), MOST_BATCHES)))
     session = Session(run, EventWriter(run.events_path))
     session.fit(prepared, Enough())
     return session.measurement(prepared).model_dump_json()

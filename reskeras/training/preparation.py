@@ -16,6 +16,7 @@ from reskeras.runs.statistics import reaches
 from reskeras.steps import Conv, Standardize
 from reskeras.telemetry import make_ready, watch
 from reskeras.training.batches import Batches
+from reskeras.training.objectives import objective
 
 REMAT = {"no": False, "yes": True, "sqrt": "sqrt"}
 
@@ -68,7 +69,7 @@ def prepare(settings: RunSettings, data: datasets.Dataset | None = None) -> Prep
     keras.utils.clear_session()
     backend.make_repeatable(training.seed)
     keras.config.set_dtype_policy(training.precision)
-    data = datasets.load(training.data) if data is None else data
+    data = datasets.load(training.data, training) if data is None else data
     began = time.perf_counter()
     plan = plan_of(settings, data)
     if training.remat != "no":
@@ -77,8 +78,7 @@ def prepare(settings: RunSettings, data: datasets.Dataset | None = None) -> Prep
     model = watch(network) if reaches(training.telemetry, "probes") else network
     model.compile(
         make_optimizer(training),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        **objective(data.task),
     )
     if _gains_by_xla(plan, training):
         backend.compile_whole_step(model)
@@ -86,7 +86,7 @@ def prepare(settings: RunSettings, data: datasets.Dataset | None = None) -> Prep
     # What draws from the backend's own generator in training finds it as a rehearsal leaves it.
     backend.make_repeatable(training.seed)
     seconds = time.perf_counter() - began
-    batches = Batches(data.x_train, data.y_train, train, training.batch_size, training.seed)
+    batches = Batches(data, train, training.batch_size, training.seed)
     return Prepared(settings, data, plan, network, model, batches, held_out, seconds)
 
 
@@ -144,9 +144,11 @@ def _is_written_out(plan: Plan, training: TrainingOptions) -> bool:
 def plan_of(settings: RunSettings, data: datasets.Dataset) -> Plan:
     """Return the network that settings ask for, with the data's own mean and variance taken out at the front.
 
-    So the trained network takes raw samples, and whoever loads the file need not know how they were prepared.
+    So the trained network takes raw samples and whoever loads the file need not know how they were prepared.
     """
     plan = catalogue.plan_with(settings.architecture, settings.options, data.shape.input_shape, data.classes)
+    if data.vocabulary is not None:
+        return plan
     return replace(plan, stem=(Standardize(*data.moments()), *plan.stem))
 
 

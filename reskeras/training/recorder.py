@@ -19,8 +19,15 @@ from reskeras.training.pace import Pace
 PERIOD = 0.1
 """Seconds between two points of the curve, unless a step takes longer."""
 
-NAMES = {"loss": "loss", "accuracy": "accuracy", "val_loss": "validation_loss", "val_accuracy": "validation_accuracy"}
-"""What Keras calls the results of an epoch -> what they are called in its event."""
+NAMES = {
+    "loss": "loss",
+    "accuracy": "accuracy",
+    "output_accuracy": "accuracy",
+    "val_loss": "validation_loss",
+    "val_accuracy": "validation_accuracy",
+    "val_output_accuracy": "validation_accuracy",
+}
+"""What Keras calls the results of an epoch, of a network with several outputs too -> what its event calls them."""
 
 
 class Recorder(keras.callbacks.Callback):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from math import prod
 
 import keras
-import numpy as np
 
 from reskeras import backend, speeds, verdicts
 from reskeras.layers.slices import rows_of
@@ -16,13 +16,19 @@ from reskeras.runs.folder import Run
 from reskeras.telemetry import GradientMonitor
 from reskeras.training.checkpointing import Progress, Resumption, Saver
 from reskeras.training.controls import Controls
+from reskeras.training.objectives import test_batch, training_batch
 from reskeras.training.pace import Pace
 from reskeras.training.preparation import Prepared, prepare, rehearse
 from reskeras.training.recorder import NAMES, Recorder
+from reskeras.training.saving import save_trained
+from reskeras.training.scores import scores
 from reskeras.training.shortage import Account
-from reskeras.transforms.portable import save_portable
 
 EVALUATION_BATCH = 512
+"""Samples that are evaluated at once, where their outputs are not too many numbers."""
+
+MOST_OUTPUTS = 2**24
+"""Numbers that a network may give at once."""
 
 LOOKING_SECONDS = 0.5
 """Between two looks at the memory that a training takes."""
@@ -73,10 +79,28 @@ class _Looks(keras.callbacks.Callback):
         self._account.look()
 
 
-def _validation(prepared: Prepared) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return samples and labels to validate on, None where none are held out."""
-    data, held_out = prepared.data, prepared.held_out
-    return (data.x_train[held_out].astype("float32"), data.y_train[held_out]) if len(held_out) else None
+def _validation(prepared: Prepared) -> tuple | None:
+    """Return samples and labels to validate on, and weights where there are any; None where none are held out."""
+    return training_batch(prepared.data, prepared.held_out) if len(prepared.held_out) else None
+
+
+def _at_once(prepared: Prepared) -> int:
+    """Return how many samples are evaluated at once."""
+    numbers = sum(prod(each.shape[1:]) for each in keras.tree.flatten(prepared.network.output))
+    return max(1, min(EVALUATION_BATCH, MOST_OUTPUTS // numbers))
+
+
+def _evaluate(prepared: Prepared, batch: tuple) -> dict[str, float]:
+    """Return loss and accuracy on samples, by the names that Keras has for them."""
+    found = prepared.model.evaluate(
+        batch[0],
+        batch[1],
+        sample_weight=batch[2] if len(batch) > 2 else None,
+        batch_size=_at_once(prepared),
+        verbose=0,
+        return_dict=True,
+    )
+    return {name: float(result) for name, result in found.items()}
 
 
 def _parts(progress: Progress, epochs: int) -> Iterator[tuple[int, int, int]]:
@@ -141,8 +165,7 @@ class Session:
         if self.recorder and self.recorder.lost_at is not None:
             raise Diverged(self._why_lost())
         self._test(prepared)
-        samples = prepared.data.x_test[:32].astype("float32")
-        save_portable(prepared.network, self._run.model_path, samples)
+        save_trained(self._run, prepared.network, prepared.data)
         self._events.write("exported", file=self._run.model_path.name)
         return "stopped" if self.recorder and self.recorder.stopped else "finished"
 
@@ -203,8 +226,7 @@ class Session:
         self._resumption.restore_metrics(model)
         logs = {name: float(result) for name, result in model.get_metrics_result().items()}
         if validation := _validation(prepared):
-            found = model.evaluate(*validation, batch_size=EVALUATION_BATCH, verbose=0, return_dict=True)
-            logs |= {f"val_{name}": float(result) for name, result in found.items()}
+            logs |= {f"val_{name}": result for name, result in _evaluate(prepared, validation).items()}
         facts = {ours: logs[theirs] for theirs, ours in NAMES.items() if theirs in logs}
         self._events.write("epoch", epoch=progress.epoch + 1, step=progress.step, **facts)
 
@@ -221,7 +243,7 @@ class Session:
             verbose=0,
             callbacks=joined,
             validation_data=_validation(prepared),
-            validation_batch_size=EVALUATION_BATCH,
+            validation_batch_size=_at_once(prepared),
         )
 
     def _why_lost(self) -> str:
@@ -251,6 +273,7 @@ class Session:
         )
 
     def _test(self, prepared: Prepared) -> None:
-        samples, labels = prepared.data.x_test.astype("float32"), prepared.data.y_test
-        scores = prepared.model.evaluate(samples, labels, batch_size=EVALUATION_BATCH, verbose=0, return_dict=True)
-        self._events.write("tested", test_loss=float(scores["loss"]), test_accuracy=float(scores["accuracy"]))
+        found = _evaluate(prepared, test_batch(prepared.data))
+        facts = {NAMES[name]: result for name, result in found.items() if name in NAMES}
+        facts |= scores(prepared.network, prepared.data, facts["loss"])
+        self._events.write("tested", **{f"test_{name}": result for name, result in facts.items()})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -135,6 +137,7 @@ def save_portable(
     path: str | Path,
     samples: np.ndarray | dict[str, np.ndarray],
     classifier_activation: str | None = "softmax",
+    further: Mapping[str, str] | None = None,
 ) -> None:
     """Write a `.keras` file that plain Keras loads on any backend, and check that it predicts as the model does.
 
@@ -144,6 +147,8 @@ def save_portable(
         samples: some samples to compare predictions on; a dictionary of them for a model of several inputs.
         classifier_activation: activation put behind the logits, those called `"output"` in a model of several outputs;
             None for none.
+        further: texts that the file is to hold beside what Keras writes, by the names of its members; Keras passes
+            over them.
 
     Raises:
         NotPortable: where the model cannot be written so, or the file's predictions differ.
@@ -156,6 +161,9 @@ def save_portable(
     draft = path.with_name(f".{path.stem}.draft.keras")
     try:
         flat.save(draft, include_optimizer=False)
+        with zipfile.ZipFile(draft, "a", zipfile.ZIP_DEFLATED) as file:
+            for name, text in (further or {}).items():
+                file.writestr(name, text)
         _compare(keras.models.load_model(draft), model, samples)
         os.replace(draft, path)
     finally:

@@ -11,7 +11,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.widgets import Input, Label
 
-from reskeras.catalogue import TRAINABLE
+from reskeras.catalogue import ARCHITECTURES
 from reskeras.datasets import EMBEDDED
 from reskeras.installed import how_to_install, installed_backends
 from reskeras.options import Option, describe
@@ -32,7 +32,7 @@ class FormValues(NamedTuple):
 
 def architecture_option() -> Option:
     """Return the choice of an architecture, declared by the catalogue."""
-    names = tuple(TRAINABLE)
+    names = tuple(ARCHITECTURES)
     return Option(
         "architecture",
         "choice",
@@ -68,10 +68,10 @@ class DesignForm(VerticalScroll, can_focus=False):
         self._kept: dict[str, dict[str, Any]] = {}
         self._shown = architecture_option().default
         self._chooser = OptionField(
-            architecture_option(), notes={name: entry.summary for name, entry in TRAINABLE.items()}
+            architecture_option(), notes={name: entry.summary for name, entry in ARCHITECTURES.items()}
         )
         self._architecture_fields = self._make_architecture_fields(self._shown)
-        self._presets = PresetField(TRAINABLE[self._shown], self._architecture_fields)
+        self._presets = PresetField(ARCHITECTURES[self._shown], self._architecture_fields)
         self._training_fields = [
             OptionField(
                 option,
@@ -96,11 +96,11 @@ class DesignForm(VerticalScroll, can_focus=False):
         kept = self._kept.get(name, {})
         return [
             OptionField(option, group="option", value=kept.get(option.name))
-            for option in describe(TRAINABLE[name].options)
+            for option in describe(ARCHITECTURES[name].options)
         ]
 
     def _rows_of_family(self) -> list[OptionField]:
-        presets = [self._presets] if TRAINABLE[self._shown].presets else []
+        presets = [self._presets] if ARCHITECTURES[self._shown].presets else []
         return [*presets, *self._architecture_fields]
 
     def on_mount(self) -> None:
@@ -163,18 +163,18 @@ class DesignForm(VerticalScroll, can_focus=False):
         """Replace the rows of the family; what was typed is kept for when somebody comes back."""
         self._kept[self._shown] = _values(self._architecture_fields)
         fields = self._make_architecture_fields(name)
-        presets = PresetField(TRAINABLE[name], fields)
+        presets = PresetField(ARCHITECTURES[name], fields)
         rows = self.query_one("#architecture-options")
         with self.app.batch_update():
             await rows.remove_children()
-            await rows.mount_all([presets, *fields] if TRAINABLE[name].presets else fields)
+            await rows.mount_all([presets, *fields] if ARCHITECTURES[name].presets else fields)
             # Together and last: somebody may ask for the values while rows come and go.
             self._shown, self._architecture_fields, self._presets = name, fields, presets
             self._show_summary()
         self.call_after_refresh(presets.follow)
 
     def _show_summary(self) -> None:
-        entry = TRAINABLE[self._shown]
+        entry = ARCHITECTURES[self._shown]
         self.query_one("#architecture-summary", Label).update(f"{entry.summary}\n{entry.paper}")
 
 

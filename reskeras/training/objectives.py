@@ -1,0 +1,68 @@
+"""What a network is trained towards: samples and labels as Keras takes them, and loss and accuracy of each task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from reskeras.datasets.dataset import Arrays, Dataset, taken
+from reskeras.tasks import TASKS
+
+NO_LABEL = -1
+"""The label of a token that counts neither in the loss nor in the accuracy."""
+
+
+def objective(task: str) -> dict[str, Any]:
+    """Return the arguments of `compile` for a task: its loss, and the metric called accuracy.
+
+    The loss of tokens is the mean over those that have a label: nats a token for language.
+    """
+    if task == "classes":
+        return {
+            "loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            "metrics": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        }
+    if task == "game":
+        moves, value = keras.losses.CategoricalCrossentropy(from_logits=True), keras.losses.MeanSquaredError()
+        # A move counts as right where it is among those that are best.
+        right = keras.metrics.MeanMetricWrapper(_is_among_best, name="accuracy")
+        return {"loss": {"output": moves, "value": value}, "metrics": {"output": [right], "value": []}}
+    # Of several tokens a sample, of which some are padding: weights are 1 and 0.
+    return {
+        "loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight"),
+        "metrics": [],
+        "weighted_metrics": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+    }
+
+
+def _is_among_best(shares, logits):
+    ops = keras.ops
+    chosen = ops.one_hot(ops.argmax(logits, -1), logits.shape[-1], dtype=shares.dtype)
+    return ops.cast(ops.sum(shares * chosen, -1) > 0, "float32")
+
+
+def samples_of(data: Dataset, x: Arrays) -> Arrays:
+    """Return samples for Keras: token numbers as they are, all other numbers as float32."""
+    if data.vocabulary is None:
+        return x.astype("float32")
+    return dict(x) if isinstance(x, Mapping) else x
+
+
+def training_batch(data: Dataset, chosen: slice | np.ndarray) -> tuple:
+    """Return some training samples and their labels for Keras, and for tokens the weight of each: 0 for no label."""
+    return _batch(data, taken(data.x_train, chosen), taken(data.y_train, chosen))
+
+
+def test_batch(data: Dataset, chosen: slice | np.ndarray = slice(None)) -> tuple:
+    """Return test samples as `training_batch` does training samples."""
+    return _batch(data, taken(data.x_test, chosen), taken(data.y_test, chosen))
+
+
+def _batch(data: Dataset, x: Arrays, y: Arrays) -> tuple:
+    x = samples_of(data, x)
+    if TASKS[data.task].of_tokens:
+        return x, np.maximum(y, 0), (y != NO_LABEL).astype("float32")
+    return x, (dict(y) if isinstance(y, Mapping) else y)
