@@ -1,4 +1,4 @@
-"""Data sets: the embedded ones, and whatever a user's .npz file may hold."""
+"""Data sets: the digits, and whatever a user's .npz file may hold."""
 
 import io
 import os
@@ -46,19 +46,6 @@ def refusal(path):
     except DataError as described:
         assert str(described) == str(loaded.value)
     return str(loaded.value)
-
-
-@pytest.mark.parametrize("name", EMBEDDED)
-def test_an_embedded_data_set_is_what_its_declaration_says(name):
-    data = datasets.load(name)
-    assert data.shape == datasets.describe(name)
-    assert len(data.x_train) == len(data.y_train)
-    assert len(data.x_test) == len(data.y_test)
-    for labels in (data.y_train, data.y_test):
-        assert labels.dtype == np.int32
-        assert set(labels) == set(range(data.classes))
-    again = datasets.load(name)
-    assert all(np.array_equal(getattr(data, key), getattr(again, key)) for key in ("x_train", "y_train", "x_test"))
 
 
 def test_the_split_of_the_digits_never_moves():

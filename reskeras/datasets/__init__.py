@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from reskeras.datasets import archive, digits
+from reskeras.datasets import archive, digits, python_docs, python_tags, python_text, sequences, tictactoe, vectors
 from reskeras.datasets.dataset import DataError, Dataset, DataShape, first
 from reskeras.options import suggest
 from reskeras.reading import Reading
@@ -25,7 +26,20 @@ class Embedded:
     load: Callable[[], Dataset]
 
 
-EMBEDDED: dict[str, Embedded] = {"digits": Embedded(digits.SUMMARY, digits.SHAPE, digits.load)}
+EMBEDDED: dict[str, Embedded] = {
+    "digits": Embedded(digits.SUMMARY, digits.SHAPE, digits.load),
+    "wine": Embedded(vectors.WINE_SUMMARY, vectors.WINE, vectors.load_wine),
+    "breast_cancer": Embedded(vectors.CANCER_SUMMARY, vectors.CANCER, vectors.load_breast_cancer),
+    "python_text": Embedded(python_text.SUMMARY, python_text.SHAPE, python_text.load),
+    "python_tags": Embedded(python_tags.SUMMARY, python_tags.SHAPE, python_tags.load),
+    "python_docs": Embedded(python_docs.SUMMARY, python_docs.SHAPE, python_docs.load),
+    **{
+        name: Embedded(sequences.SUMMARIES[name], sequences.SHAPE, partial(sequences.load, name))
+        for name in sequences.RULES
+    },
+    "tictactoe": Embedded(tictactoe.SUMMARY, tictactoe.SHAPE, tictactoe.load),
+}
+"""Each by its name, in the order in which they are shown."""
 
 
 def describe(data: str, reading: Reading | None = None) -> DataShape:
