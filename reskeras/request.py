@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reskeras import catalogue, datasets
-from reskeras.architectures import Architecture
+from reskeras.architectures import Architecture, Preset
 from reskeras.datasets import DataShape
 from reskeras.installed import BackendMissing, resolve_backend
 from reskeras.options import OptionError, Options, check, suggest
@@ -41,18 +41,31 @@ def check_fit(family: Architecture, name: str, data: str, shape: DataShape) -> N
     raise OptionError(
         {
             "data": f"{name} learns {TASKS[family.task].answer} from {' or '.join(family.inputs)} samples; {data} has "
-            f"{shape.kind} samples with {TASKS[shape.task].answer} (networks for it: {', '.join(networks) or 'none'}; "
-            f"embedded data for {name}: {', '.join(sets) or 'none'}).{suggest(data, sets) if sets else ''}"
+            f"{shape.kind} samples of shape {shape.input_shape} with {TASKS[shape.task].answer} "
+            f"(networks for it: {', '.join(networks) or 'none'}; embedded data for {name}: "
+            f"{', '.join(sets) or 'none'}).{suggest(data, sets)}"
         }
     )
 
 
-def _of_the_data(family: Architecture, given: Mapping[str, Any], shape: DataShape) -> dict[str, Any]:
-    """Return the options that a data set decides where nobody does: how many token numbers there are, and that there
-    are no segments."""
-    known = family.options.model_fields
+def decided_by_data(family: Architecture, shape: DataShape) -> dict[str, Any]:
+    """Return the options that a data set decides where nobody does, with their values: how many token numbers there
+    are, and that samples have no segments."""
     decided = {"vocabulary": shape.vocabulary, "segments": 0}
-    return {name: value for name, value in decided.items() if name in known and name not in given and value is not None}
+    return {name: value for name, value in decided.items() if name in family.options.model_fields and value is not None}
+
+
+def _with_data(family: Architecture, preset: Preset | None, chosen: Options, shape: DataShape) -> Options:
+    """Return options with those that the data decides, where they stand at their defaults.
+
+    A preset keeps the words that it has, if they suffice.
+    """
+    changed = {}
+    for name, value in decided_by_data(family, shape).items():
+        stands = getattr(chosen, name) == family.options.model_fields[name].default
+        if stands and not (preset and name == "vocabulary" and getattr(chosen, name) >= value):
+            changed[name] = value
+    return chosen.model_copy(update=changed)
 
 
 def _check_use(chosen: Options, shape: DataShape) -> dict[str, str]:
@@ -96,16 +109,17 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
         return None
 
     entry, preset = attempt("architecture", catalogue.find, architecture) or (None, None)
-    data = str(training.get("data", default_data(entry) if entry else TrainingOptions().data))
-    trained = attempt("training", check, TrainingOptions, {**training, "data": data})
+    training = {"data": default_data(entry) if entry else TrainingOptions().data, **training}
+    data = str(training["data"])
+    trained = attempt("training", check, TrainingOptions, training)
     shape = attempt("data", datasets.describe, data, trained)
     plan = chosen = None
     if entry:
         options = {**(preset.options if preset else {}), **options}
+        chosen = attempt("options", check, entry.options, options, architecture)
         if shape:
             attempt("data", check_fit, entry, architecture, data, shape)
-            options = {**_of_the_data(entry, options, shape), **options}
-        chosen = attempt("options", check, entry.options, options, architecture)
+            chosen = chosen and _with_data(entry, preset, chosen, shape)
     attempt("backend", resolve_backend, str(training.get("backend", "auto")))
     if chosen and shape and "data" not in problems:
         problems.update(_check_use(chosen, shape))

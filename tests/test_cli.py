@@ -199,7 +199,7 @@ BAD_COMMANDS = {
     "train plain --dpeth 3": r"No such option '?--dpeth'?.*--depth.*Try .* train plain --help",
     "train plain --depth": r"Option '--depth' requires an argument",
     "train plain 3": r"unexpected extra argument.*Try .* train plain --help",
-    "train plain --data digts": r"no data set 'digts' \(data sets: digits; .*\)\. Did you mean digits\?",
+    "train plain --data digts": r"no data set 'digts' \(data sets: digits, .*\)\. Did you mean digits\?",
     "train plain --data flat.npy": r"no data set 'flat.npy' .* the path of an .npz file",
     "train plain --data flt.npz": r"There is no file flt.npz\. Did you mean flat.npz\?",
     "train resnet --data flat.npz": r"\bimages?\b.*\(5,\)|\(5,\).*\bimages?\b",

@@ -13,11 +13,11 @@ from click.testing import CliRunner
 
 from reskeras import catalogue
 from reskeras.architectures import Preset
-from reskeras.catalogue import ARCHITECTURES, PRESETS, TRAINABLE
+from reskeras.catalogue import ARCHITECTURES, PRESETS
 from reskeras.cli import cli
 from reskeras.commands.describe import count_blocks
 from reskeras.options import OptionError, describe
-from reskeras.request import check_request
+from reskeras.request import check_request, default_data
 from reskeras.tasks import TASKS
 
 pytestmark = pytest.mark.any_backend
@@ -56,7 +56,7 @@ def test_the_list_has_every_family_and_preset_with_what_they_declare():
     listed = strict(told("list", "--json"))
     assert [row["name"] for row in listed["families"]] == list(ARCHITECTURES)
     assert [row["name"] for row in listed["presets"]] == list(PRESETS)
-    assert [row["name"] for row in listed["families"] if row["trainable"]] == list(TRAINABLE)
+    assert [row["data"] for row in listed["families"]] == [default_data(each) for each in ARCHITECTURES.values()]
     for row in listed["presets"]:
         family, preset = PRESETS[row["name"]]
         assert row["family"] == family.name
@@ -168,14 +168,6 @@ def test_a_preset_is_trained_by_its_name(small, monkeypatch):
     monkeypatch.setattr("reskeras.commands.train.train", lambda *arguments: asked.append(arguments[:3]) or 0)
     told("train", small, "--skip", "add", "--epochs", "2")
     assert asked == [(small, {"skip": "add"}, {"epochs": "2"})]
-
-
-def test_a_family_that_learns_no_classes_is_described_but_not_trained(speaker):
-    assert "parameters" in told("describe", speaker)
-    says = r"speaker maps tokens to language; .* \(architectures that do: resnet, .*reskeras\.build\(\"speaker\"\)"
-    for call in (lambda: told("train", speaker, "--help"), lambda: check_request(speaker, {}, {})):
-        with pytest.raises(OptionError, match=says):
-            call()
 
 
 def test_names_of_families_and_presets_are_told_apart():

@@ -7,8 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from reskeras import datasets
+from reskeras.architectures import Architecture
 from reskeras.catalogue import ARCHITECTURES
 from reskeras.options import Option, describe
+from reskeras.request import decided_by_data, default_data
 from reskeras.runs import RUNS_FOLDER, RunSettings, TrainingOptions
 
 
@@ -19,13 +22,26 @@ def command_words(settings: RunSettings, runs: Path = RUNS_FOLDER) -> list[str]:
         settings: checked settings of a run.
         runs: the folder of runs.
     """
-    declared = describe(ARCHITECTURES[settings.architecture].options)
+    family, training = ARCHITECTURES[settings.architecture], settings.training.model_dump()
+    decided = _decided(family, settings)
+    options = {name: value for name, value in settings.options.items() if decided.get(name) != value}
+    if training["data"] == default_data(family):
+        del training["data"]
     words = ["reskeras", "train", settings.architecture]
-    words += _option_words(declared, settings.options)
-    words += _option_words(describe(TrainingOptions), settings.training.model_dump())
+    words += _option_words(describe(family.options), options)
+    words += _option_words(describe(TrainingOptions), training)
     if Path(runs) != RUNS_FOLDER:
         words += ["--runs", str(runs)]
     return words
+
+
+def _decided(family: Architecture, settings: RunSettings) -> dict[str, Any]:
+    """Return the options that the data decides: nobody needs to give them."""
+    try:
+        shape = datasets.describe(settings.training.data, settings.training)
+    except datasets.DataError:
+        return {}
+    return decided_by_data(family, shape)
 
 
 def _option_words(declared: Iterable[Option], values: dict[str, Any]) -> list[str]:

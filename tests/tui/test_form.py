@@ -13,7 +13,7 @@ from textual.widgets import Button, Input, Select, Switch
 from watching import text_of, until, words_of
 
 from reskeras.architectures import Preset
-from reskeras.catalogue import TRAINABLE
+from reskeras.catalogue import ARCHITECTURES
 from reskeras.options import describe
 from reskeras.request import check_request
 from reskeras.runs import TrainingOptions
@@ -26,7 +26,7 @@ CONTROLS = {"choice": Select, "flag": Switch, "integer": Input, "number": Input,
 def test_every_option_of_every_architecture_has_a_field(bench):
     async def story(app, pilot):
         form = app.screen.query_one(DesignForm)
-        for name, entry in TRAINABLE.items():
+        for name, entry in ARCHITECTURES.items():
             app.screen.query_one("#architecture", Select).value = name
             await until(pilot, lambda name=name: form.architecture == name, f"the options of {name}")
             for group, options in (("option", entry.options), ("training", TrainingOptions)):
@@ -91,12 +91,12 @@ def test_problems_of_every_kind_reach_their_field(bench, name, value, part):
 @pytest.fixture
 def presets(monkeypatch):
     """Two networks of papers in the family that the form shows first."""
-    name, family = next(iter(TRAINABLE.items()))
+    name, family = next(iter(ARCHITECTURES.items()))
     made = (
         Preset("deep-one", {"depth": 44, "skip": "none"}, (32, 32, 3), 10, 1),
         Preset("quiet-one", {"depth": 26, "width": 8, "silent_start": True}, (32, 32, 3), 10, 2),
     )
-    monkeypatch.setitem(TRAINABLE, name, replace(family, presets=made))
+    monkeypatch.setitem(ARCHITECTURES, name, replace(family, presets=made))
     return made
 
 
@@ -128,7 +128,7 @@ def _as_typed(value):
 def test_the_preset_is_found_again_with_its_family(bench, presets):
     async def story(app, pilot):
         form, choice = app.screen.query_one(DesignForm), app.screen.query_one("#architecture", Select)
-        first, second = list(TRAINABLE)[:2]
+        first, second = list(ARCHITECTURES)[:2]
         app.screen.query_one("#preset", Select).value = "quiet-one"
         await until(pilot, lambda: app.screen.query_one("#option-depth", Input).value == "26")
         choice.value = second
@@ -142,7 +142,7 @@ def test_the_preset_is_found_again_with_its_family(bench, presets):
 
 def test_what_was_typed_is_kept_for_each_architecture(bench):
     async def story(app, pilot):
-        first, second = list(TRAINABLE)[:2]
+        first, second = list(ARCHITECTURES)[:2]
         form, choice = app.screen.query_one(DesignForm), app.screen.query_one("#architecture", Select)
         app.screen.query_one("#option-width", Input).value = "7"
         choice.value = second
@@ -167,7 +167,7 @@ def test_the_help_of_the_focused_field_is_shown(bench):
 def test_arrow_keys_walk_the_form_and_turn_choices(bench):
     async def story(app, pilot):
         await until(pilot, lambda: app.focused.id == "architecture")
-        names = list(TRAINABLE)
+        names = list(ARCHITECTURES)
         await pilot.press("right")
         await until(pilot, lambda: app.screen.query_one(DesignForm).architecture == names[1])
         await pilot.press("left")
@@ -193,24 +193,31 @@ def test_backends_that_are_missing_say_how_to_get_them(bench, monkeypatch):
     bench(story)
 
 
+def typed(value) -> str:
+    """Return a value as somebody would type it."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def test_the_command_holds_what_differs_from_the_defaults():
-    for name, entry in TRAINABLE.items():
+    for name, entry in ARCHITECTURES.items():
         settings = check_request(name, {}, {}).settings
         assert shlex.split(command_line(settings)) == ["reskeras", "train", name]
-        settings = check_request(name, dict(entry.tiny), {"steps": 3, "learning_rate": 0.01}).settings
+        # The words, and how many of them are read, are no fewer than the data has.
+        wanted = {**entry.tiny, **{key: 9000 for key in ("vocabulary", "positions") if key in entry.tiny}}
+        settings = check_request(name, wanted, {"steps": 3, "learning_rate": 0.01}).settings
         words = shlex.split(command_line(settings, "a folder"))
         assert words[-2:] == ["--runs", "a folder"]
         given = dict(zip(words[3:-2:2], words[4:-2:2], strict=True))
         assert given.pop("--steps") == "3" and given.pop("--learning-rate") == "0.01"
-        defaults = {option.flag: str(option.default) for option in describe(entry.options)}
-        tiny = {"--" + key.replace("_", "-"): str(value) for key, value in entry.tiny.items()}
+        defaults = {option.flag: typed(option.default) for option in describe(entry.options)}
+        tiny = {"--" + key.replace("_", "-"): typed(value) for key, value in wanted.items()}
         assert given == {flag: value for flag, value in tiny.items() if defaults[flag] != value}
 
 
 def test_keys_that_arrive_in_one_piece_act_in_their_order(bench):
     async def story(app, pilot):
         await until(pilot, lambda: app.focused.id == "architecture")
-        to_depth = ["down"] * (2 if TRAINABLE[app.screen.query_one(DesignForm).architecture].presets else 1)
+        to_depth = ["down"] * (2 if ARCHITECTURES[app.screen.query_one(DesignForm).architecture].presets else 1)
         for key in (*to_depth, "end", "backspace", "backspace", "1", "4", "tab", "home", "9", "up"):
             app.post_message(Key(key, key if len(key) == 1 else None))
         await until(pilot, lambda: app.screen.query_one("#option-depth", Input).value == "14", "14")

@@ -20,7 +20,7 @@ from textual.widgets import Input, Select
 from watching import until, words_of
 
 from reskeras import installed, speeds
-from reskeras.catalogue import TRAINABLE
+from reskeras.catalogue import ARCHITECTURES
 from reskeras.request import check_request
 from reskeras.runs import RunSettings, control, list_runs
 
@@ -93,7 +93,7 @@ def test_the_backend_chosen_in_the_end_is_prepared_once(made, tmp_path, backend)
 def test_the_backend_measured_to_be_the_fastest_is_shown_prepared_and_started(made, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("KERAS_BACKEND")
-    request = check_request(next(iter(TRAINABLE)), {}, {})
+    request = check_request(next(iter(ARCHITECTURES)), {}, {})
     workload = speeds.Workload.of(request.settings, request.plan)
     for name, step in (("jax", 0.2), ("tensorflow", 0.031), ("torch", 0.1)):
         place = speeds.place(name)

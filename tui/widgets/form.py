@@ -15,6 +15,7 @@ from reskeras.catalogue import ARCHITECTURES
 from reskeras.datasets import EMBEDDED
 from reskeras.installed import how_to_install, installed_backends
 from reskeras.options import Option, describe
+from reskeras.request import default_data
 from reskeras.runs import TrainingOptions
 
 from .data_suggester import DataSuggester
@@ -168,10 +169,17 @@ class DesignForm(VerticalScroll, can_focus=False):
         with self.app.batch_update():
             await rows.remove_children()
             await rows.mount_all([presets, *fields] if ARCHITECTURES[name].presets else fields)
+            self._bring_data(name)
             # Together and last: somebody may ask for the values while rows come and go.
             self._shown, self._architecture_fields, self._presets = name, fields, presets
             self._show_summary()
         self.call_after_refresh(presets.follow)
+
+    def _bring_data(self, name: str) -> None:
+        """Name the data that a family begins with, where the one named is what the family before began with."""
+        [field] = [each for each in self._training_fields if each.option.name == "data"]
+        if field.value == default_data(ARCHITECTURES[self._shown]):
+            field.show(default_data(ARCHITECTURES[name]))
 
     def _show_summary(self) -> None:
         entry = ARCHITECTURES[self._shown]

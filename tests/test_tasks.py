@@ -1,0 +1,132 @@
+"""Every architecture learns its task from every kind of sample that it takes, is scored, saved, loaded, and asked."""
+
+import numpy as np
+import pytest
+from task_sets import SETS, embedded, entropy
+
+import reskeras
+from reskeras import datasets
+from reskeras.catalogue import ARCHITECTURES
+from reskeras.options import OptionError
+from reskeras.request import check_request, default_data
+from reskeras.runs import create
+from reskeras.runs.events import EventWriter
+from reskeras.tasks import TASKS
+
+ALL = {name: embedded(name) for name in SETS}
+PAIRS = [
+    (name, data)
+    for name, entry in ARCHITECTURES.items()
+    for data, each in ALL.items()
+    if entry.fits(each.shape.task, each.shape.kind)
+]
+
+
+@pytest.fixture(autouse=True)
+def sets(monkeypatch):
+    """The made-up data sets by name, beside those of the package."""
+    for name, each in ALL.items():
+        monkeypatch.setitem(datasets.EMBEDDED, f"made-up-{name}", each)
+
+
+def trained(name: str, data: str, folder, **training):
+    """Return the run of a tiny network that was trained."""
+    from reskeras.training.session import Session
+
+    # How many words there are is the data's.
+    tiny = {key: value for key, value in ARCHITECTURES[name].tiny.items() if key != "vocabulary"}
+    wanted = {"data": data, "epochs": 4, "learning_rate": 0.01, "checkpoint_seconds": 0, **training}
+    run = create(check_request(name, tiny, wanted).settings, folder)
+    events = EventWriter(run.events_path)
+    try:
+        assert Session(run, events).execute() == "finished"
+    finally:
+        events.close()
+    return run
+
+
+def last(run, kind: str) -> dict:
+    return next(event for event in reversed(run.events()) if event["event"] == kind)
+
+
+@pytest.mark.parametrize(("name", "data"), PAIRS)
+def test_a_task_is_learnt_saved_and_asked(name, data, tmp_path):
+    made = ALL[data].load()
+    run = trained(name, f"made-up-{data}", tmp_path)
+    assert last(run, "epoch")["loss"] < entropy(made)
+    tested = last(run, "tested")
+    assert 0 <= tested["test_accuracy"] <= 1
+    assert {f"test_{score}" for score in TASKS[made.task].scores} <= set(tested)
+    network = reskeras.load(run)
+    assert network.encoding == made.encoding
+    check_answers(network, made)
+
+
+def check_answers(network, made) -> None:
+    """Check what a loaded network says of raw samples."""
+    letters = ["abc", "fd"]
+    if made.task == "tags":
+        assert [[word for word, _ in row] for row in network.predict(letters)] == [["a", "b", "c"], ["f", "d"]]
+        assert {tag for row in network.predict(letters) for _, tag in row} <= set(made.encoding.labels)
+    elif made.task == "language":
+        assert len(network.generate("abc", 12)) == 12
+        assert network.generate("abc", 5) == network.generate("abc", 5)
+        assert [len(each) for each in network.predict(letters)] == [1, 1]
+    elif made.task == "translation":
+        assert all(isinstance(each, str) for each in [*network.predict(letters), *network.predict(letters, beams=3)])
+    elif made.task == "game":
+        moves, values = zip(*network.predict(made.x_test), strict=True)
+        found = network.model.predict(made.x_test, verbose=0)
+        assert list(moves) == found["output"].argmax(1).tolist()
+        np.testing.assert_allclose(values, found["value"][:, 0])
+    else:
+        raw = letters if made.encoding.text else made.x_test
+        labels = made.encoding.labels or range(made.classes)
+        assert len(network.predict(raw)) == len(raw)
+        assert set(network.predict(raw)) <= set(labels)
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_network_has_data_of_its_own_to_begin_with(name):
+    request = check_request(name, {}, {})
+    data = request.settings.training.data
+    assert data == default_data(ARCHITECTURES[name])
+    assert ARCHITECTURES[name].fits(ALL_SHAPES[data].task, ALL_SHAPES[data].kind)
+
+
+ALL_SHAPES = {name: each.shape for name, each in datasets.EMBEDDED.items()}
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("data", ALL)
+def test_a_pair_that_does_not_fit_is_refused_with_what_does(name, data):
+    entry, shape = ARCHITECTURES[name], ALL[data].shape
+    if entry.fits(shape.task, shape.kind):
+        return
+    with pytest.raises(OptionError) as caught:
+        check_request(name, {}, {"data": f"made-up-{data}"})
+    assert set(caught.value.problems) == {"data"}
+    told = caught.value.problems["data"]
+    assert f"{name} learns {TASKS[entry.task].answer} from {' or '.join(entry.inputs)} samples" in told
+    assert f"{shape.kind} samples of shape {shape.input_shape} with {TASKS[shape.task].answer}" in told
+    for other in ARCHITECTURES.values():
+        assert (f" {other.name}" in told.split("(networks for it:")[1].split(";")[0]) == other.fits(
+            shape.task, shape.kind
+        )
+
+
+@pytest.mark.any_backend
+def test_options_that_the_data_does_not_bear_are_refused():
+    wanted = {"data": "made-up-texts"}
+    assert check_request("bert", {}, wanted).settings.options["vocabulary"] == ALL["texts"].shape.vocabulary
+    assert check_request("bert", {"vocabulary": 50}, wanted).settings.options["vocabulary"] == 50
+    for options, at, word in (
+        ({"vocabulary": 5}, "vocabulary", "Did you mean 10?"),
+        ({"segments": 3}, "segments", "Did you mean 0?"),
+        ({"head": "features"}, "head", "Did you mean head=classes?"),
+    ):
+        with pytest.raises(OptionError) as caught:
+            check_request("bert", options, wanted)
+        assert word in caught.value.problems[at]
