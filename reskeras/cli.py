@@ -23,6 +23,7 @@ COMMANDS = {
     "checkpoint": "control:checkpoint",
     "set": "control:set_option",
     "verdict": "verdict:verdict",
+    "predict": "predict:predict",
     "export": "export:export",
     "rename": "keeping:rename",
     "tag": "keeping:tag",
@@ -91,6 +92,7 @@ def cli():
       reskeras describe highway --depth 50
       reskeras runs --state finished --sort loss
       reskeras verdict resnet-20-add-digits-1
+      reskeras predict my-run "a text"
       reskeras watch runs/my-run
       reskeras pause my-run
       reskeras resume my-run

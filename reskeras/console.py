@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRe
 
 from reskeras.run_table import number, percent
 from reskeras.runs import control, results
+from reskeras.runs.events import SCORES
 from reskeras.runs.folder import Run
 
 
@@ -124,7 +125,11 @@ def _line(event: dict[str, Any]) -> str | None:
     if kind == "warning":
         return f"warning: {event['text']}"
     if kind == "tested":
-        return f"test accuracy {percent(event.get('test_accuracy'))}  test loss {number(event.get('test_loss'))}"
+        line = f"test accuracy {percent(event.get('test_accuracy'))}  test loss {number(event.get('test_loss'))}"
+        further = (f"  {name[5:].replace('_', ' ')} {number(event[name])}" for name in SCORES if name in event)
+        return line + "".join(further)
+    if kind == "sample":
+        return f"it writes: {' '.join(str(event.get('text', '')).split())}"
     return None
 
 

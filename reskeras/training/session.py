@@ -20,6 +20,7 @@ from reskeras.training.objectives import test_batch, training_batch
 from reskeras.training.pace import Pace
 from reskeras.training.preparation import Prepared, prepare, rehearse
 from reskeras.training.recorder import NAMES, Recorder
+from reskeras.training.sampling import Samples
 from reskeras.training.saving import save_trained
 from reskeras.training.scores import scores
 from reskeras.training.shortage import Account
@@ -159,7 +160,7 @@ class Session:
             self._account.built(parameters)
         if self._resumption is not None:
             prepared = self._go_back(prepared)
-        self.fit(prepared, *([_Looks(self._account)] if self._account else []), keeps=True)
+        self.fit(prepared, *self._onlookers(prepared), keeps=True)
         if self.pace and (measurement := self.measurement(prepared)):
             speeds.keep(measurement)
         if self.recorder and self.recorder.lost_at is not None:
@@ -168,6 +169,13 @@ class Session:
         save_trained(self._run, prepared.network, prepared.data)
         self._events.write("exported", file=self._run.model_path.name)
         return "stopped" if self.recorder and self.recorder.stopped else "finished"
+
+    def _onlookers(self, prepared: Prepared) -> Iterator[keras.callbacks.Callback]:
+        """Yield the callbacks that change nothing in what is trained or recorded of it."""
+        if self._account:
+            yield _Looks(self._account)
+        if prepared.data.task == "language" and prepared.data.encoding.text:
+            yield Samples(prepared.network, prepared.data, self._events)
 
     def _go_back(self, prepared: Prepared) -> Prepared:
         """Bring model and folder to where the checkpoint was taken."""

@@ -1,0 +1,58 @@
+"""Text as token numbers and back, and what is kept of it with a trained network."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reskeras.datasets.encoding import END, FIRST, LEVELS, PADDING, START, UNKNOWN, Encoding, TextCodec, padded
+
+pytestmark = pytest.mark.any_backend
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=100, deadline=None)
+def test_bytes_and_known_characters_come_back_as_they_were(text):
+    assert TextCodec("bytes").decode(TextCodec("bytes").encode(text)) == text
+    codec = TextCodec.fit("characters", [text])
+    assert codec.decode(codec.encode(text)) == text
+    assert UNKNOWN not in codec.encode(text)
+
+
+def test_words_are_the_commonest_and_the_others_unknown():
+    codec = TextCodec.fit("words", ["to be, or not to be", "to do"], most=2)
+    assert codec.pieces == ("to", "be") and codec.vocabulary == FIRST + 2
+    assert codec.encode("to see") == [FIRST, UNKNOWN]
+    assert codec.decode([START, FIRST, FIRST + 1, UNKNOWN, END, FIRST]) == "to be \ufffd"
+    assert TextCodec.fit("words", [["new", "york"]]).encode(["new", "new york"]) == [FIRST, UNKNOWN]
+
+
+def test_rows_are_cut_and_filled_up():
+    assert padded([[1, 2, 3], [], [4]], 2).tolist() == [[1, 2], [PADDING, PADDING], [4, PADDING]]
+    assert padded([[1]], 3, -1).tolist() == [[1, -1, -1]]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_an_encoding_comes_back_from_json(level):
+    codec = TextCodec.fit(level, ["a\tb \x07 c\u202e\n"])
+    encoding = Encoding(("yes", "no"), codec, 7)
+    assert Encoding.from_json(json.loads(json.dumps(encoding.to_json()))) == encoding
+    assert encoding.label(1) == "no" and encoding.label(5) == 5 and Encoding().label(3) == 3
+    assert encoding.tokens(["a", ""]).shape == (2, 7)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None, 5, [], {}, {"labels": [], "text": None}, {"labels": "ab", "text": None, "length": None},
+        {"labels": [1], "text": None, "length": None}, {"labels": [], "text": None, "length": -1},
+        {"labels": [], "text": {"level": "lines", "pieces": []}, "length": 3},
+        {"labels": [], "text": {"level": "words", "pieces": []}, "length": None},
+        {"labels": [], "text": {"level": "words", "pieces": [["a"]]}, "length": 3},
+        {"labels": [], "text": [], "length": 10**9},
+    ],
+)  # fmt: skip
+def test_anything_else_is_refused(content):
+    with pytest.raises(ValueError, match="This is no encoding of samples"):
+        Encoding.from_json(content)
