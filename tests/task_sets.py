@@ -101,6 +101,9 @@ def embedded(name: str) -> Embedded:
     return Embedded(f"{name}, made up", data.shape, lambda: data)
 
 
+ALL = {name: embedded(name) for name in SETS}
+
+
 def entropy(data: Dataset) -> float:
     """Return the loss of who knows only how frequent each label is, the best that can be without looking at samples."""
     if data.task == "game":

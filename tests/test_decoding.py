@@ -8,6 +8,8 @@ import pytest
 
 from reskeras.datasets.encoding import END, FIRST, PADDING, START
 
+pytestmark = pytest.mark.any_backend
+
 WORDS, LENGTH = FIRST + 2, 3
 
 

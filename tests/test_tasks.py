@@ -2,47 +2,23 @@
 
 import numpy as np
 import pytest
-from task_sets import SETS, embedded, entropy
+from task_sets import ALL, entropy
+from tiny_runs import sets as sets
+from tiny_runs import trained
 
 import reskeras
 from reskeras import datasets
 from reskeras.catalogue import ARCHITECTURES
 from reskeras.options import OptionError
 from reskeras.request import check_request, default_data
-from reskeras.runs import create
-from reskeras.runs.events import EventWriter
 from reskeras.tasks import TASKS
 
-ALL = {name: embedded(name) for name in SETS}
 PAIRS = [
     (name, data)
     for name, entry in ARCHITECTURES.items()
     for data, each in ALL.items()
     if entry.fits(each.shape.task, each.shape.kind)
 ]
-
-
-@pytest.fixture(autouse=True)
-def sets(monkeypatch):
-    """The made-up data sets by name, beside those of the package."""
-    for name, each in ALL.items():
-        monkeypatch.setitem(datasets.EMBEDDED, f"made-up-{name}", each)
-
-
-def trained(name: str, data: str, folder, **training):
-    """Return the run of a tiny network that was trained."""
-    from reskeras.training.session import Session
-
-    # How many words there are is the data's.
-    tiny = {key: value for key, value in ARCHITECTURES[name].tiny.items() if key != "vocabulary"}
-    wanted = {"data": data, "epochs": 4, "learning_rate": 0.01, "checkpoint_seconds": 0, **training}
-    run = create(check_request(name, tiny, wanted).settings, folder)
-    events = EventWriter(run.events_path)
-    try:
-        assert Session(run, events).execute() == "finished"
-    finally:
-        events.close()
-    return run
 
 
 def last(run, kind: str) -> dict:
