@@ -10,8 +10,10 @@ from types import ModuleType
 
 from reskeras import layers, weights
 from reskeras.catalogue import ARCHITECTURES
+from reskeras.datasets import EMBEDDED
 from reskeras.options import describe
 from reskeras.runs import TrainingOptions, statistics
+from reskeras.tasks import TASKS
 
 README = Path(__file__).parents[1] / "README.md"
 FORMAT = Path(__file__).parents[1] / "reskeras" / "runs" / "FORMAT.md"
@@ -78,6 +80,14 @@ def names_table(module: ModuleType, columns: tuple[str, str]) -> str:
     return table(columns, ((f"`{name}`", " ".join(text.split())) for name, text in first.items()))
 
 
+def data_table() -> str:
+    """Return one row for each embedded data set."""
+    rows = [
+        (f"`{name}`", each.summary, each.shape.kind, TASKS[each.shape.task].answer) for name, each in EMBEDDED.items()
+    ]
+    return table(("data set", "what it is", "samples", "learns"), rows)
+
+
 def statistics_table() -> str:
     """Return one row for each statistic."""
     tables = {"weights": statistics.OF_WEIGHTS, "blocks": statistics.OF_BLOCKS, "run": statistics.OF_RUN}
@@ -90,6 +100,7 @@ def tables() -> dict[str, str]:
     return {
         "architectures": architectures_table(),
         "presets": presets_tables(),
+        "data": data_table(),
         "training": options_table(TrainingOptions),
         "layers": names_table(layers, ("layer", "what it is")),
         "weights": names_table(weights, ("function", "what it does")),

@@ -15,7 +15,9 @@ from readme import README, rendered
 from script_runs import ScriptRun
 
 from reskeras.cli import cli
-from reskeras.runs import keeping
+from reskeras.datasets.encoding import Encoding, TextCodec
+from reskeras.request import check_request
+from reskeras.runs import create, keeping
 
 TEXT = README.read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, re.DOTALL)
@@ -23,6 +25,15 @@ COMMANDS = [
     line for kind, block in BLOCKS if kind == "bash" for line in block.splitlines() if line.startswith("reskeras ")
 ]
 SNIPPETS = [block for kind, block in BLOCKS if kind == "python"]
+
+
+class Untrained:
+    """A network that answers nothing: what one answers is tested in test_predict.py."""
+
+    task, encoding = "language", Encoding((), TextCodec("bytes"), 8)
+
+    def generate(self, *arguments):
+        return ""
 
 
 def test_tables_are_rendered_from_the_declarations():
@@ -56,6 +67,10 @@ def test_command_is_understood(command, monkeypatch, tmp_path):
             keeping.delete(kept)
     if words[0] in ("watch", "export"):
         ScriptRun(tmp_path / words[1]).grow([1, 2, 3, 4]).finish()
+    if words[0] == "predict":
+        settings = check_request("lstm_tagger", {}, {}).settings
+        create(settings, tmp_path / "saved_models", words[1])
+        monkeypatch.setattr("reskeras.commands.predict._loaded", lambda *arguments: Untrained())
     steered = []
     monkeypatch.setattr("reskeras.commands.control._ask", lambda *arguments: steered.append(arguments) or 0)
     if words[0] in ("pause", "set", "checkpoint", "resume", "stop"):
@@ -69,8 +84,6 @@ def test_command_is_understood(command, monkeypatch, tmp_path):
         live.close()
         assert steered
     if words[0] == "train":
-        from reskeras.request import check_request
-
         architecture, options, training = checked["seen"][:3]
         if not str(training.get("data", "")).endswith(".npz"):
             check_request(architecture, options, {**training, "backend": "auto"})
