@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,6 +18,7 @@ import click
 from textual import work
 from textual.app import App
 from textual.binding import Binding
+from textual.screen import Screen
 from textual.worker import Worker, get_current_worker
 
 from reskeras.request import Request
@@ -35,11 +37,14 @@ from reskeras.runs import (
 )
 
 from . import run_list
+from .comparing import LETTERS
 from .follow import RunReader
 from .messages import LiveRunFound, RunRead, RunsListed, RunStarted, StartFailed
+from .screens.compare import CompareScreen
 from .screens.design import DesignScreen
 from .screens.help import HelpScreen
 from .screens.live import LiveScreen
+from .screens.replay import ReplayScreen
 from .screens.runs import RunsScreen
 from .theme import DARK
 from .warming import Warming
@@ -74,6 +79,7 @@ class ReskerasApp(App[None]):
     def __init__(self, runs: Path = RUNS_FOLDER, warm: bool = False, run: Run | None = None) -> None:
         super().__init__()
         self.runs = Path(runs)
+        self.marked: list[Path] = []
         self._opened = run
         self._warming = Warming() if warm else None
         self._reader: RunReader | None = None
@@ -136,6 +142,17 @@ class ReskerasApp(App[None]):
         else:
             self.show_run(run)
 
+    def action_show_compare(self) -> None:
+        """Go to the comparison of the runs that are marked in the list of runs."""
+        if isinstance(self.screen, CompareScreen):
+            return
+        runs = [Run(folder) for folder in self.marked if folder.is_dir()]
+        if len(runs) < 2:
+            self.notify(f"Mark two to {len(LETTERS)} runs in the list of runs, with space.", timeout=4)
+            self.action_show_runs()
+        else:
+            self.compare(runs)
+
     async def action_quit(self) -> None:
         """Leave; runs that are being trained go on."""
         self.exit()
@@ -145,7 +162,7 @@ class ReskerasApp(App[None]):
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(self.screen))
 
-    def _above_design(self, screen: RunsScreen | LiveScreen | None) -> None:
+    def _above_design(self, screen: Screen | None) -> None:
         """Show a screen over the design screen, in place of what was over it."""
         while len(self.screen_stack) > 1:
             self.pop_screen()
@@ -157,6 +174,15 @@ class ReskerasApp(App[None]):
     def show_run(self, run: Run) -> None:
         """Watch a run."""
         self._above_design(LiveScreen(run))
+        self.follow(run)
+
+    def compare(self, runs: Sequence[Run], replay: bool = False, speed: int = 1) -> None:
+        """Compare runs, as they stand or played again."""
+        self._above_design(CompareScreen(runs, replay, speed))
+
+    def replay(self, run: Run, speed: int = 1) -> None:
+        """Play a recorded run."""
+        self._above_design(ReplayScreen(run, speed))
         self.follow(run)
 
     def open_run(self, name: str) -> None:
