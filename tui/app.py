@@ -36,10 +36,10 @@ from reskeras.runs import (
     resuming,
 )
 
-from . import run_list
 from .comparing import LETTERS
 from .follow import RunReader
-from .messages import LiveRunFound, RunRead, RunsListed, RunStarted, StartFailed
+from .messages import LiveRunFound, RunRead, RunStarted, StartFailed
+from .run_list import Library
 from .screens.compare import CompareScreen
 from .screens.design import DesignScreen
 from .screens.help import HelpScreen
@@ -51,9 +51,6 @@ from .warming import Warming
 
 FOCUSED_SECONDS, BLURRED_SECONDS = 0.25, 1.0
 """Between two readings of a run, while the terminal has the focus and while it has not."""
-
-LIST_SECONDS = 1.0
-"""Between two readings of the list of runs."""
 
 BUSIEST = 0.15
 """A reading that takes a larger part of its period makes the period longer."""
@@ -79,6 +76,7 @@ class ReskerasApp(App[None]):
     def __init__(self, runs: Path = RUNS_FOLDER, warm: bool = False, run: Run | None = None) -> None:
         super().__init__()
         self.runs = Path(runs)
+        self.library = Library(self.runs)
         self.marked: list[Path] = []
         self._opened = run
         self._warming = Warming() if warm else None
@@ -176,11 +174,11 @@ class ReskerasApp(App[None]):
         self._above_design(LiveScreen(run))
         self.follow(run)
 
-    def compare(self, runs: Sequence[Run], replay: bool = False, speed: int = 1) -> None:
+    def compare(self, runs: Sequence[Run], replay: bool = False, speed: int | None = None) -> None:
         """Compare runs, as they stand or played again."""
         self._above_design(CompareScreen(runs, replay, speed))
 
-    def replay(self, run: Run, speed: int = 1) -> None:
+    def replay(self, run: Run, speed: int | None = None) -> None:
         """Play a recorded run."""
         self._above_design(ReplayScreen(run, speed))
         self.follow(run)
@@ -299,18 +297,6 @@ class ReskerasApp(App[None]):
     def on_live_run_found(self, message: LiveRunFound) -> None:
         if len(self.screen_stack) == 1:
             self.show_run(message.run)
-
-    @work(thread=True, group="list", exclusive=True, exit_on_error=False)
-    def list_runs(self) -> None:
-        """Read all runs again and again while their list is shown."""
-        worker = get_current_worker()
-        while not (worker.is_cancelled or self._leaving.is_set()):
-            screen, began = self.screen, time.monotonic()
-            if isinstance(screen, RunsScreen):
-                screen.post_message(RunsListed(*run_list.read(self.runs)))
-            elif not any(isinstance(one, RunsScreen) for one in self.screen_stack):
-                return
-            self._leaving.wait(max(LIST_SECONDS, (time.monotonic() - began) / BUSIEST))
 
 
 EPILOG = """

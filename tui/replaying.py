@@ -15,6 +15,9 @@ REPLAY = "replay"
 SPEEDS = (1, 2, 5, 10, 20, 50, 100)
 """How many times as fast as it was recorded a run can be played."""
 
+WHOLE_SECONDS = 30.0
+"""A replay whose speed nobody chose takes about as long as this, if a speed allows it."""
+
 JUMP = 1 / 40
 """The part of a run that a jump leads forwards or backwards."""
 
@@ -58,14 +61,19 @@ def _cut_metric(metric: Metric, step: int) -> Metric:
 class Player:
     """Where a replay is, in steps, and how fast it goes on.
 
+    Args:
+        speed: one of `SPEEDS`; None chooses one when the length is known.
+        playing: whether it goes on at once.
+
     Attributes:
         speed: one of `SPEEDS`.
         playing: whether time passes.
         step: the place, a float between 0 and `length`.
     """
 
-    def __init__(self, speed: int = 1, playing: bool = True):
-        self.speed, self.playing, self.step = speed, playing, 0.0
+    def __init__(self, speed: int | None = None, playing: bool = True):
+        self.speed, self.playing, self.step = speed or 1, playing, 0.0
+        self._chosen = speed is not None
         self._steps, self._seconds = np.array([0.0, 1.0]), np.array([0.0, 1.0])
 
     def follow(self, snapshots: Sequence[Snapshot]) -> None:
@@ -81,6 +89,9 @@ class Player:
         last = (seconds[-1] if len(seconds) else 0.0) + rest * pace
         self._steps = np.concatenate([[0.0], steps, [float(longest.step)]])
         self._seconds = np.concatenate([[0.0], seconds, [last]])
+        if not self._chosen:
+            self._chosen = True
+            self.speed = next((each for each in SPEEDS if last <= each * WHOLE_SECONDS), SPEEDS[-1])
 
     @property
     def length(self) -> float:

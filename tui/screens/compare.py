@@ -62,7 +62,7 @@ class CompareScreen(Screen):
     Args:
         runs: two to eight.
         replay: play them from the start at once.
-        speed: how many times as fast as they were trained.
+        speed: how many times as fast as they were trained; None chooses one.
     """
 
     BINDINGS: ClassVar = [
@@ -91,7 +91,7 @@ class CompareScreen(Screen):
     ]
     AUTO_FOCUS = ""
 
-    def __init__(self, runs: Sequence[Run], replay: bool = False, speed: int = 1) -> None:
+    def __init__(self, runs: Sequence[Run], replay: bool = False, speed: int | None = None) -> None:
         super().__init__()
         self.runs = list(runs)[: len(LETTERS)]
         self.page, self.curve = "glance", "loss"
@@ -260,7 +260,7 @@ class CompareScreen(Screen):
     def action_toggle_replay(self) -> None:
         """Play the runs from their start, or show them as they stand."""
         if self.player is None and self._comparison is not None:
-            self.player = Player(speed=5)
+            self.player = Player()
             self.player.follow([each.snapshot for each in self._comparison.runs])
         else:
             self.player = None

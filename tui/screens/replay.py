@@ -25,7 +25,7 @@ class ReplayScreen(LiveScreen):
 
     Args:
         run: the run; one that still goes on is played as far as it has come.
-        speed: how many times as fast as it was trained.
+        speed: how many times as fast as it was trained; None chooses one.
     """
 
     BINDINGS: ClassVar = [
@@ -41,7 +41,7 @@ class ReplayScreen(LiveScreen):
         Binding("v", "leave", "As it stands"),
     ]
 
-    def __init__(self, run: Run, speed: int = 1) -> None:
+    def __init__(self, run: Run, speed: int | None = None) -> None:
         super().__init__(run)
         self.player = Player(speed)
         self._whole: Snapshot | None = None
