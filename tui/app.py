@@ -1,4 +1,4 @@
-"""The application: its screens, the run it follows, and the command that opens it."""
+"""The application: its screens, and the run it follows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-import click
 from textual import work
 from textual.app import App
 from textual.binding import Binding
@@ -39,6 +38,7 @@ from reskeras.runs import (
 from .comparing import LETTERS
 from .follow import RunReader
 from .messages import LiveRunFound, RunRead, RunStarted, StartFailed
+from .program import main as main
 from .run_list import Library
 from .screens.compare import CompareScreen
 from .screens.design import DesignScreen
@@ -63,6 +63,8 @@ class ReskerasApp(App[None]):
         runs: the folder of runs.
         warm: keep a worker ready while a run is designed.
         run: the run to open at once; None opens the newest that is live, else the form of a new run.
+        compared: runs to compare at once, in place of all that.
+        replay: play the compared runs from their start.
     """
 
     TITLE = "reskeras"
@@ -73,12 +75,19 @@ class ReskerasApp(App[None]):
     HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (100, "-wide"), (130, "-broad")]
     VERTICAL_BREAKPOINTS: ClassVar = [(0, "-low"), (36, "-tall")]
 
-    def __init__(self, runs: Path = RUNS_FOLDER, warm: bool = False, run: Run | None = None) -> None:
+    def __init__(
+        self,
+        runs: Path = RUNS_FOLDER,
+        warm: bool = False,
+        run: Run | None = None,
+        compared: Sequence[Run] = (),
+        replay: bool = False,
+    ) -> None:
         super().__init__()
         self.runs = Path(runs)
         self.library = Library(self.runs)
-        self.marked: list[Path] = []
-        self._opened = run
+        self.marked: list[Path] = [each.folder for each in compared]
+        self._opened, self._replay = run, replay
         self._warming = Warming() if warm else None
         self._reader: RunReader | None = None
         self._following: Worker | None = None
@@ -92,7 +101,9 @@ class ReskerasApp(App[None]):
         self.register_theme(DARK)
         self.theme = DARK.name
         self._end_on_signals()
-        if self._opened is None:
+        if self.marked:
+            self.compare([Run(folder) for folder in self.marked], self._replay)
+        elif self._opened is None:
             self.find_live_run()
         else:
             self.show_run(self._opened)
@@ -297,39 +308,3 @@ class ReskerasApp(App[None]):
     def on_live_run_found(self, message: LiveRunFound) -> None:
         if len(self.screen_stack) == 1:
             self.show_run(message.run)
-
-
-EPILOG = """
-\b
-Examples:
-  reskeras-tui                    design a run, or watch the one that is live
-  reskeras-tui --runs ~/results   keep and find runs in another folder
-  reskeras-tui --no-warm          import nothing before a run is started
-"""
-
-
-@click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--runs",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=RUNS_FOLDER,
-    show_default=True,
-    help="The folder of runs.",
-)
-@click.option(
-    "--warm/--no-warm",
-    default=True,
-    show_default=True,
-    help="Keep one worker ready while a run is designed: it starts at once, and takes 0.3 to 1 GB of memory.",
-)
-@click.version_option(package_name="reskeras", prog_name="reskeras-tui")
-def main(runs: Path, warm: bool) -> None:
-    """Design networks, start their training and watch every layer's gradient, in the terminal.
-
-    A run that is live is opened at once. Closing the program never ends a run.
-    """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise click.UsageError(
-            "reskeras-tui draws on a terminal, and there is none. To train without one: reskeras train"
-        )
-    ReskerasApp(runs, warm).run()

@@ -16,6 +16,7 @@ from reskeras.verdicts import Slope, Verdict, slope_over_depth
 
 from .follow import Norms, RunReader, Snapshot
 from .plots.scale import Range, log10_norms, robust_range
+from .replaying import cut
 
 LETTERS = "ABCDEFGH"
 """What each run is called on plots; so many runs can be compared at most."""
@@ -51,18 +52,25 @@ class Compared:
 
     Attributes:
         letter: what it is called on plots.
-        snapshot: what its folder holds; `names`, `steps` and `norms` are of the quantity that is compared.
+        snapshot: what its folder holds.
+        names: of what the compared quantity was measured, shallow first.
+        steps, values: the quantity, (T,) and (T, names).
         verdicts: what its numbers say, worst first.
+        trouble: why the folder cannot be read as a whole, or nothing.
     """
 
     letter: str
     snapshot: Snapshot
+    names: tuple[str, ...]
+    steps: np.ndarray
+    values: np.ndarray
     verdicts: tuple[Verdict, ...] = ()
+    trouble: str = ""
 
     @property
     def profile(self) -> np.ndarray:
         """The quantity over depth as it is now, shallow first, (N,); NaN where nothing finite was measured."""
-        last = self.snapshot.norms[-PROFILE_ROWS:].astype(float)
+        last = self.values[-PROFILE_ROWS:].astype(float)
         if not len(last):
             return np.empty(0)
         known, found = np.isfinite(last).any(0), np.full(last.shape[1], np.nan)
@@ -84,6 +92,13 @@ class Compared:
             "validation": float(validation.accuracy[-1]) if len(validation.step) else None,
             "test": (tested or {}).get("test_accuracy"),
         }
+
+    def at(self, step: int) -> Compared:
+        """Return the run as it stood after so many steps; verdicts are on the whole of it."""
+        rows = int(np.searchsorted(self.steps, step, "right"))
+        said = self.verdicts if step >= self.snapshot.step else ()
+        earlier = cut(self.snapshot, step)
+        return replace(self, snapshot=earlier, steps=self.steps[:rows], values=self.values[:rows], verdicts=said)
 
 
 @dataclass(frozen=True)
@@ -108,7 +123,7 @@ class Comparison:
 
 def shared_range(runs: Sequence[Compared]) -> Range:
     """Return the decimal logarithms of the ends of one colour scale for the maps of all runs."""
-    known = [log10_norms(each.snapshot.norms).ravel() for each in runs if each.snapshot.norms.size]
+    known = [log10_norms(each.values).ravel() for each in runs if each.values.size]
     return (robust_range(np.concatenate(known)) if known else None) or (-6.0, 0.0)
 
 
@@ -200,7 +215,11 @@ class _Growing:
         if len(found.last):
             # A file from anywhere may hold not-a-numbers of the kind that computing complains of.
             with np.errstate(invalid="ignore"):
-                self.norms.follow(found.last, found.largest.astype(float))
+                values = found.largest.astype(float)
+            # The last window may still grow.
+            if len(values) > 1:
+                self.norms.add(found.last[:-1], values[:-1])
+            self.norms.open_step, self.norms.open_values = int(found.last[-1]), values[-1:]
 
 
 class _One:
@@ -208,7 +227,7 @@ class _One:
 
     def __init__(self, letter: str, run: Run):
         self.letter, self.run = letter, run
-        self._reader = RunReader(run, "block")
+        self._reader = RunReader(run)
         self._growing: dict[Quantity, _Growing] = {}
         self._verdicts: tuple[Verdict, ...] = ()
         self._judged, self._judged_state = -np.inf, ""
@@ -237,9 +256,7 @@ class _One:
             self._judge(snapshot.state)
         except (RunError, OSError, ValueError) as error:
             trouble = str(error)
-        steps, norms = growing.norms.rows()
-        shown = replace(snapshot, by=quantity.by, names=growing.names, steps=steps, norms=norms, trouble=trouble)
-        return Compared(self.letter, shown, self._verdicts)
+        return Compared(self.letter, snapshot, growing.names, *growing.norms.rows(), self._verdicts, trouble)
 
     def _judge(self, state: str) -> None:
         now = time.monotonic()

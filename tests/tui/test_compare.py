@@ -28,7 +28,7 @@ def test_what_differs_and_what_is_shared(tmp_path):
     assert [len(each.profile) for each in found.runs] == [6, 10]
     assert found.quantity == QUANTITIES[1] and QUANTITIES[0] not in found.available
     low, high = shared_range(found.runs)
-    logs = np.log10(np.concatenate([each.snapshot.norms.ravel() for each in found.runs]))
+    logs = np.log10(np.concatenate([each.values.ravel() for each in found.runs]))
     assert low <= np.percentile(logs, 5) and np.percentile(logs, 95) <= high
     assert headline(found.runs) == "" and not found.is_live
 
@@ -37,7 +37,7 @@ def test_a_damaged_run_is_told_and_the_others_are_shown(tmp_path):
     plain, residual = [each.finish() for each in pair(tmp_path)]
     (plain.run.folder / "weights.json").write_text("{")
     found = CompareReader([plain.run, residual.run]).read()
-    assert "not JSON" in found.runs[0].snapshot.trouble and not len(found.runs[0].profile)
+    assert "not JSON" in found.runs[0].trouble and not len(found.runs[0].profile)
     assert len(found.runs[1].profile) == 10
     with pytest.raises(RunError):
         plain.run.series("gradient_norm")
@@ -125,8 +125,8 @@ def test_the_comparison_is_played_again(bench, tmp_path):
         await until(pilot, lambda: "▷ replay" in text_of(app) and "playing" in words_of(app, "#transport"))
         await pilot.press("space", "home", *["right"] * 4)
         await until(pilot, lambda: "step 20 of 200" in words_of(app, "#transport"))
-        shown = app.screen._now().runs[0].snapshot
-        assert shown.step == 20 and len(shown.steps) == 20 and shown.curve["step"].max() == 20
+        shown = app.screen._now().runs[0]
+        assert len(shown.steps) == 20 and shown.snapshot.curve["step"].max() == 20
         assert "97.2 %" not in text_of(app)
         await pilot.press("end")
         await until(pilot, lambda: "97.2 %" in text_of(app))

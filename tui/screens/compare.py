@@ -26,7 +26,7 @@ from .. import words
 from ..comparing import LETTERS, Compared, CompareReader, Comparison, common, headline, labels, shared_range
 from ..plots.lettered import LetteredPlot
 from ..plots.lines import Series
-from ..replaying import Player, cut
+from ..replaying import Player
 from ..widgets.compare_parts import CompareTable, GivenRange, SharedMap, colours, glance, span_of, verdict_lines
 from ..widgets.top_bar import TopBar
 from ..widgets.transport import Transport
@@ -172,7 +172,7 @@ class CompareScreen(Screen):
         if self._comparison is None or self.player is None:
             return self._comparison
         step = int(self.player.step)
-        return replace(self._comparison, runs=tuple(_cut(each, step) for each in self._comparison.runs))
+        return replace(self._comparison, runs=tuple(each.at(step) for each in self._comparison.runs))
 
     def _draw(self) -> None:
         now = self._now()
@@ -205,9 +205,9 @@ class CompareScreen(Screen):
     def _draw_maps(self, now: Comparison) -> None:
         for each, name, title, map_ in zip(now.runs, labels(now.runs), self._titles, self._maps, strict=True):
             title.update(f"{each.letter} {name}")
-            map_.set_rows(list(each.snapshot.names))
-            if each.snapshot.norms.size:
-                map_.update_data(each.snapshot.steps, each.snapshot.norms)
+            map_.set_rows(list(each.names))
+            if each.values.size:
+                map_.update_data(each.steps, each.values)
 
     def _draw_words(self, now: Comparison) -> None:
         dark, width = self.app.current_theme.dark, self.size.width
@@ -307,11 +307,6 @@ class CompareScreen(Screen):
             self.app.show_run(run)
         else:
             self.app.replay(run, self.player.speed)
-
-
-def _cut(each: Compared, step: int) -> Compared:
-    over = step >= each.snapshot.step
-    return replace(each, snapshot=cut(each.snapshot, step), verdicts=each.verdicts if over else ())
 
 
 def _profile_points(each: Compared) -> tuple[np.ndarray, np.ndarray]:

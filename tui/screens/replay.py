@@ -56,9 +56,9 @@ class ReplayScreen(LiveScreen):
         """Take up the whole run, and show as much of it as has been played."""
         self._whole = snapshot
         self.player.follow([snapshot])
-        self._draw()
+        self._draw_now()
 
-    def _draw(self) -> None:
+    def _draw_now(self) -> None:
         # The last reading may arrive while the screen is being taken down.
         if self._whole is None or not (self.is_mounted and self._transport.is_attached):
             return
@@ -71,36 +71,36 @@ class ReplayScreen(LiveScreen):
         # The clock of the run is known with its first reading.
         if self.player.playing and self._whole is not None and self.is_active:
             self.player.advance(passed)
-            self._draw()
+            self._draw_now()
 
     def on_resize(self) -> None:
-        self.call_after_refresh(self._draw)
+        self.call_after_refresh(self._draw_now)
 
     def action_play(self) -> None:
         """Play or pause; at the end, play again."""
         self.player.toggle()
-        self._draw()
+        self._draw_now()
 
     def action_jump(self, direction: int) -> None:
         """Go back or forwards, a fortieth of the run."""
         self.player.jump(direction)
-        self._draw()
+        self._draw_now()
 
     def action_step(self, direction: int) -> None:
         """Go one step back or forwards."""
         self.player.playing = False
         self.player.seek(int(self.player.step) + direction)
-        self._draw()
+        self._draw_now()
 
     def action_go(self, share: float) -> None:
         """Go to the start or to the end."""
         self.player.seek(self.player.length * share)
-        self._draw()
+        self._draw_now()
 
     def action_speed(self, direction: int) -> None:
         """Play faster or slower, 1 to 100 times as fast as it was recorded."""
         self.player.change_speed(direction)
-        self._draw()
+        self._draw_now()
 
     def action_leave(self) -> None:
         """Show the run as it stands."""
