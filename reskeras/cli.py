@@ -24,6 +24,7 @@ COMMANDS = {
     "set": "control:set_option",
     "verdict": "verdict:verdict",
     "export": "export:export",
+    "report": "report:report",
     "rename": "keeping:rename",
     "tag": "keeping:tag",
     "untag": "keeping:untag",
@@ -91,6 +92,7 @@ def cli():
       reskeras describe highway --depth 50
       reskeras runs --state finished --sort loss
       reskeras verdict resnet-20-add-digits-1
+      reskeras report resnet-20-add-digits-1
       reskeras watch runs/my-run
       reskeras pause my-run
       reskeras resume my-run

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -36,12 +37,15 @@ from reskeras.runs import (
 )
 
 from .comparing import LETTERS
+from .exporting import Export, default_path, problem, write
 from .follow import RunReader
 from .messages import LiveRunFound, RunRead, RunStarted, StartFailed
 from .program import main as main
 from .run_list import Library
+from .screens.ask import AskScreen
 from .screens.compare import CompareScreen
 from .screens.design import DesignScreen
+from .screens.export import ExportScreen
 from .screens.help import HelpScreen
 from .screens.live import LiveScreen
 from .screens.replay import ReplayScreen
@@ -71,7 +75,11 @@ class ReskerasApp(App[None]):
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = False
     # Without priority, so that a screen's own entry for the same key is the one in the footer.
-    BINDINGS: ClassVar = [Binding("ctrl+q", "quit", "Quit", show=False)]
+    BINDINGS: ClassVar = [
+        Binding("ctrl+q", "quit", "Quit", show=False),
+        Binding("e", "export", "Export"),
+        Binding("g", "replay_shown", "Replay", show=False),
+    ]
     HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (100, "-wide"), (130, "-broad")]
     VERTICAL_BREAKPOINTS: ClassVar = [(0, "-low"), (36, "-tall")]
 
@@ -193,6 +201,48 @@ class ReskerasApp(App[None]):
         """Play a recorded run."""
         self._above_design(ReplayScreen(run, speed))
         self.follow(run)
+
+    # Writing and playing what is shown
+
+    def shown_runs(self) -> list[Run]:
+        """Return the runs that the present screen is about."""
+        screen = self.screen
+        if isinstance(screen, LiveScreen):
+            return [screen.run]
+        return screen.shown_runs() if isinstance(screen, (CompareScreen, RunsScreen)) else []
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "export":
+            return bool(self.shown_runs())
+        if action == "replay_shown":
+            return isinstance(self.screen, LiveScreen) and not isinstance(self.screen, ReplayScreen)
+        return True
+
+    def action_replay_shown(self) -> None:
+        """Play the run again from its start."""
+        self.replay(self.screen.run)
+
+    @work
+    async def action_export(self) -> None:
+        """Write the trained network, a report, charts or all numbers."""
+        runs = self.shown_runs()
+        kind = await self.push_screen_wait(ExportScreen(runs))
+        if kind is None:
+            return
+        hint = "A folder; files of the same names in it are replaced." if kind.is_folder else "A new file."
+        asked = AskScreen(f"{kind.title}: where to", str(default_path(kind, runs)), hint, partial(problem, kind, runs))
+        text = await self.push_screen_wait(asked)
+        if text is not None:
+            self.notify(f"Writing to {text}", timeout=2, markup=False)
+            self._export(kind, runs, Path(text).expanduser())
+
+    @work(thread=True, group="export", exit_on_error=False)
+    def _export(self, kind: Export, runs: Sequence[Run], path: Path) -> None:
+        try:
+            said, severity = write(kind, runs, path), "information"
+        except (RunError, OSError) as error:
+            said, severity = f"Nothing was written to {path}: {getattr(error, 'strerror', None) or error}", "error"
+        self.call_from_thread(self.notify, said, severity=severity, timeout=10, markup=False)
 
     def open_run(self, name: str) -> None:
         """Watch the run of this name."""

@@ -54,8 +54,8 @@ def main(context: click.Context, runs: Path, warm: bool) -> None:
 def demo() -> None:
     """Play two recorded trainings side by side: ResNet-56, and the same network without its skips.
 
-    Nothing is computed, and no backend is needed. Space plays and pauses, arrows go back and forwards, + and - change
-    the speed, 5 and enter open one of the runs alone, ? lists all keys.
+    Nothing is computed, and no backend is needed. Space plays and pauses, comma and full stop go back and forwards, +
+    and - change the speed, 5 and enter open one of the runs alone, ? lists all keys.
     """
     _need_terminal("The README has pictures of it")
     from .app import ReskerasApp

@@ -98,7 +98,7 @@ def test_another_quantity_and_another_curve(bench, tmp_path):
         await pilot.press("m")
         await until(pilot, lambda: "gradient norm of each layer" in words_of(app, "#compare-note"))
         assert [len(one.y) for one in app.screen.query_one("#compare-profile")._series] == [12, 20]
-        await pilot.press("y")
+        await pilot.press("c")
         await until(pilot, lambda: "curve: accuracy" in words_of(app, "#compare-note"))
         assert app.screen.query_one("#compare-curve")._series[0].y.max() <= 1
 
@@ -130,7 +130,7 @@ def test_the_comparison_is_played_again(bench, tmp_path):
         assert "97.2 %" not in text_of(app)
         await pilot.press("end")
         await until(pilot, lambda: "97.2 %" in text_of(app))
-        await pilot.press("v")
+        await pilot.press("g")
         await until(pilot, lambda: "▷ replay" not in text_of(app) and not app.screen._transport.display)
 
     bench(story)

@@ -71,7 +71,7 @@ def test_a_run_is_played_scrubbed_and_left(bench, tmp_path):
     async def story(app, pilot):
         await pilot.press("f3")
         await until(pilot, lambda: app.screen.query_one("#runs").row_count == 1)
-        await pilot.press("v")
+        await pilot.press("g")
         await until(pilot, lambda: isinstance(app.screen, ReplayScreen) and "▷ replay" in words_of(app, "#status"))
         await pilot.press("space", "home", *["right"] * 8)
         await until(pilot, lambda: "step 40 of 200" in words_of(app, "#status"))
@@ -94,7 +94,7 @@ def test_a_run_is_played_scrubbed_and_left(bench, tmp_path):
         await until(pilot, lambda: 90 <= app.screen.player.step <= 110)
         await pilot.press("end")
         await until(pilot, lambda: "97.2 %" in text_of(app) and "at the end" in words_of(app, "#transport"))
-        await pilot.press("v")
+        await pilot.press("g")
         await until(pilot, lambda: type(app.screen) is LiveScreen and "✓ finished" in words_of(app, "#status"))
 
     bench(story, size=(100, 30))

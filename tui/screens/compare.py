@@ -72,11 +72,11 @@ class CompareScreen(Screen):
         Binding("4", "show_page('maps')", "Maps", show=False),
         Binding("5", "show_page('table')", "Table", show=False),
         Binding("m", "next_quantity", "Quantity"),
-        Binding("y", "next_curve", "Curve"),
-        Binding("v", "toggle_replay", "Replay"),
+        Binding("c", "next_curve", "Curve"),
+        Binding("g", "toggle_replay", "Replay"),
         Binding("space", "play", "Play/pause"),
-        Binding("left,comma", "jump(-1)", "Back", show=False),
-        Binding("right,full_stop", "jump(1)", "Forward", show=False),
+        Binding("comma,left", "jump(-1)", "Back", show=False, key_display=","),
+        Binding("full_stop,right", "jump(1)", "Forward", show=False, key_display="."),
         Binding("home", "go(0)", "Start", show=False),
         Binding("end", "go(1)", "End", show=False),
         Binding("plus,equals_sign", "speed(1)", "Faster", show=False, key_display="+"),
@@ -144,6 +144,10 @@ class CompareScreen(Screen):
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._draw)
+
+    def shown_runs(self) -> list[Run]:
+        """Return the runs that are compared."""
+        return self.runs
 
     # Reading
 

@@ -29,16 +29,16 @@ class ReplayScreen(LiveScreen):
     """
 
     BINDINGS: ClassVar = [
-        Binding("space", "play", "Play/pause"),
-        Binding("left,comma", "jump(-1)", "Back", key_display="←"),
-        Binding("right,full_stop", "jump(1)", "Forward", key_display="→"),
+        Binding("space", "play", "Play/pause", priority=True),
+        Binding("comma,left", "jump(-1)", "Back", key_display=","),
+        Binding("full_stop,right", "jump(1)", "Forward", key_display="."),
         Binding("left_square_bracket", "step(-1)", "Step back", show=False, key_display="["),
         Binding("right_square_bracket", "step(1)", "Step forward", show=False, key_display="]"),
         Binding("home", "go(0)", "Start", show=False),
         Binding("end", "go(1)", "End", show=False),
         Binding("plus,equals_sign", "speed(1)", "Faster", key_display="+"),
         Binding("minus", "speed(-1)", "Slower", key_display="-"),
-        Binding("v", "leave", "As it stands"),
+        Binding("g", "leave", "As it stands"),
     ]
 
     def __init__(self, run: Run, speed: int | None = None) -> None:

@@ -62,7 +62,7 @@ class RunsScreen(Screen):
         Binding("S", "reverse", "Turn round", show=False, key_display="S"),
         Binding("space", "mark", "Mark"),
         Binding("c", "compare", "Compare"),
-        Binding("v", "replay", "Replay"),
+        Binding("g", "replay", "Replay"),
         Binding("p", "resume", "Resume"),
         Binding("t", "tag", "Tags"),
         Binding("n", "note", "Note"),
@@ -169,6 +169,11 @@ class RunsScreen(Screen):
     def _current(self) -> Run | None:
         row = self._table.current
         return Run(Path(row["folder"])) if row else None
+
+    def shown_runs(self) -> list[Run]:
+        """Return the marked runs, else the one under the cursor."""
+        marked = [Run(folder) for folder in self.app.marked]
+        return marked or ([self._current] if self._current else [])
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         row = self._table.current
