@@ -25,6 +25,7 @@ COMMANDS = {
     "verdict": "verdict:verdict",
     "predict": "predict:predict",
     "export": "export:export",
+    "report": "report:report",
     "rename": "keeping:rename",
     "tag": "keeping:tag",
     "untag": "keeping:untag",
@@ -93,6 +94,7 @@ def cli():
       reskeras runs --state finished --sort loss
       reskeras verdict resnet-20-add-digits-1
       reskeras predict my-run "a text"
+      reskeras report resnet-20-add-digits-1
       reskeras watch runs/my-run
       reskeras pause my-run
       reskeras resume my-run

@@ -13,7 +13,7 @@ from reskeras.installed import installed_backends
 HEAVY = ("keras", "tensorflow", "jax", "torch", "sklearn")
 KERAS_FREE = (
     *("caches", "files", "installed", "options", "plan", "runs", "steps", "verdicts"),
-    *("architectures", "blocks", "catalogue", "datasets", "request", "speeds"),
+    *("architectures", "blocks", "catalogue", "datasets", "report", "request", "speeds"),
     *("cli", "commands", "console", "doctor"),
 )
 """The modules of reskeras that open in an instant because they leave Keras and the backends alone."""

@@ -63,7 +63,7 @@ def test_every_source_file_is_in_the_wheel(wheel):
     wanted = set()
     for folder, package in (("reskeras", "reskeras"), ("tui", "reskeras_tui")):
         for path in (ROOT / folder).rglob("*"):
-            if path.suffix in (".py", ".tcss", ".md"):
+            if path.suffix in (".py", ".tcss", ".md", ".xz"):
                 wanted.add(f"{package}/{path.relative_to(ROOT / folder).as_posix()}")
     assert wanted <= held
     assert {name.split("/")[0] for name in held if "dist-info" not in name} == {"reskeras", "reskeras_tui"}

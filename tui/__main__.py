@@ -1,6 +1,6 @@
 """Run the terminal UI with `python -m reskeras_tui`."""
 
-from .app import main
+from .program import main
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""The application: its screens, the run it follows, and the command that opens it."""
+"""The application: its screens, and the run it follows."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-import click
 from textual import work
 from textual.app import App
 from textual.binding import Binding
+from textual.screen import Screen
 from textual.worker import Worker, get_current_worker
 
 from reskeras.request import Request
@@ -34,21 +36,25 @@ from reskeras.runs import (
     resuming,
 )
 
-from . import run_list
+from .comparing import LETTERS
+from .exporting import Export, default_path, problem, write
 from .follow import RunReader
-from .messages import LiveRunFound, RunRead, RunsListed, RunStarted, StartFailed
+from .messages import LiveRunFound, RunRead, RunStarted, StartFailed
+from .program import main as main
+from .run_list import Library
+from .screens.ask import AskScreen
+from .screens.compare import CompareScreen
 from .screens.design import DesignScreen
+from .screens.export import ExportScreen
 from .screens.help import HelpScreen
 from .screens.live import LiveScreen
+from .screens.replay import ReplayScreen
 from .screens.runs import RunsScreen
 from .theme import DARK
 from .warming import Warming
 
 FOCUSED_SECONDS, BLURRED_SECONDS = 0.25, 1.0
 """Between two readings of a run, while the terminal has the focus and while it has not."""
-
-LIST_SECONDS = 1.0
-"""Between two readings of the list of runs."""
 
 BUSIEST = 0.15
 """A reading that takes a larger part of its period makes the period longer."""
@@ -61,20 +67,35 @@ class ReskerasApp(App[None]):
         runs: the folder of runs.
         warm: keep a worker ready while a run is designed.
         run: the run to open at once; None opens the newest that is live, else the form of a new run.
+        compared: runs to compare at once, in place of all that.
+        replay: play the compared runs from their start.
     """
 
     TITLE = "reskeras"
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = False
     # Without priority, so that a screen's own entry for the same key is the one in the footer.
-    BINDINGS: ClassVar = [Binding("ctrl+q", "quit", "Quit", show=False)]
+    BINDINGS: ClassVar = [
+        Binding("ctrl+q", "quit", "Quit", show=False),
+        Binding("e", "export", "Export"),
+        Binding("g", "replay_shown", "Replay", show=False),
+    ]
     HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (100, "-wide"), (130, "-broad")]
     VERTICAL_BREAKPOINTS: ClassVar = [(0, "-low"), (36, "-tall")]
 
-    def __init__(self, runs: Path = RUNS_FOLDER, warm: bool = False, run: Run | None = None) -> None:
+    def __init__(
+        self,
+        runs: Path = RUNS_FOLDER,
+        warm: bool = False,
+        run: Run | None = None,
+        compared: Sequence[Run] = (),
+        replay: bool = False,
+    ) -> None:
         super().__init__()
         self.runs = Path(runs)
-        self._opened = run
+        self.library = Library(self.runs)
+        self.marked: list[Path] = [each.folder for each in compared]
+        self._opened, self._replay = run, replay
         self._warming = Warming() if warm else None
         self._reader: RunReader | None = None
         self._following: Worker | None = None
@@ -88,7 +109,9 @@ class ReskerasApp(App[None]):
         self.register_theme(DARK)
         self.theme = DARK.name
         self._end_on_signals()
-        if self._opened is None:
+        if self.marked:
+            self.compare([Run(folder) for folder in self.marked], self._replay)
+        elif self._opened is None:
             self.find_live_run()
         else:
             self.show_run(self._opened)
@@ -136,6 +159,17 @@ class ReskerasApp(App[None]):
         else:
             self.show_run(run)
 
+    def action_show_compare(self) -> None:
+        """Go to the comparison of the runs that are marked in the list of runs."""
+        if isinstance(self.screen, CompareScreen):
+            return
+        runs = [Run(folder) for folder in self.marked if folder.is_dir()]
+        if len(runs) < 2:
+            self.notify(f"Mark two to {len(LETTERS)} runs in the list of runs, with space.", timeout=4)
+            self.action_show_runs()
+        else:
+            self.compare(runs)
+
     async def action_quit(self) -> None:
         """Leave; runs that are being trained go on."""
         self.exit()
@@ -145,7 +179,7 @@ class ReskerasApp(App[None]):
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(self.screen))
 
-    def _above_design(self, screen: RunsScreen | LiveScreen | None) -> None:
+    def _above_design(self, screen: Screen | None) -> None:
         """Show a screen over the design screen, in place of what was over it."""
         while len(self.screen_stack) > 1:
             self.pop_screen()
@@ -158,6 +192,57 @@ class ReskerasApp(App[None]):
         """Watch a run."""
         self._above_design(LiveScreen(run))
         self.follow(run)
+
+    def compare(self, runs: Sequence[Run], replay: bool = False, speed: int | None = None) -> None:
+        """Compare runs, as they stand or played again."""
+        self._above_design(CompareScreen(runs, replay, speed))
+
+    def replay(self, run: Run, speed: int | None = None) -> None:
+        """Play a recorded run."""
+        self._above_design(ReplayScreen(run, speed))
+        self.follow(run)
+
+    # Writing and playing what is shown
+
+    def shown_runs(self) -> list[Run]:
+        """Return the runs that the present screen is about."""
+        screen = self.screen
+        if isinstance(screen, LiveScreen):
+            return [screen.run]
+        return screen.shown_runs() if isinstance(screen, (CompareScreen, RunsScreen)) else []
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "export":
+            return bool(self.shown_runs())
+        if action == "replay_shown":
+            return isinstance(self.screen, LiveScreen) and not isinstance(self.screen, ReplayScreen)
+        return True
+
+    def action_replay_shown(self) -> None:
+        """Play the run again from its start."""
+        self.replay(self.screen.run)
+
+    @work
+    async def action_export(self) -> None:
+        """Write the trained network, a report, charts or all numbers."""
+        runs = self.shown_runs()
+        kind = await self.push_screen_wait(ExportScreen(runs))
+        if kind is None:
+            return
+        hint = "A folder; files of the same names in it are replaced." if kind.is_folder else "A new file."
+        asked = AskScreen(f"{kind.title}: where to", str(default_path(kind, runs)), hint, partial(problem, kind, runs))
+        text = await self.push_screen_wait(asked)
+        if text is not None:
+            self.notify(f"Writing to {text}", timeout=2, markup=False)
+            self._export(kind, runs, Path(text).expanduser())
+
+    @work(thread=True, group="export", exit_on_error=False)
+    def _export(self, kind: Export, runs: Sequence[Run], path: Path) -> None:
+        try:
+            said, severity = write(kind, runs, path), "information"
+        except (RunError, OSError) as error:
+            said, severity = f"Nothing was written to {path}: {getattr(error, 'strerror', None) or error}", "error"
+        self.call_from_thread(self.notify, said, severity=severity, timeout=10, markup=False)
 
     def open_run(self, name: str) -> None:
         """Watch the run of this name."""
@@ -273,51 +358,3 @@ class ReskerasApp(App[None]):
     def on_live_run_found(self, message: LiveRunFound) -> None:
         if len(self.screen_stack) == 1:
             self.show_run(message.run)
-
-    @work(thread=True, group="list", exclusive=True, exit_on_error=False)
-    def list_runs(self) -> None:
-        """Read all runs again and again while their list is shown."""
-        worker = get_current_worker()
-        while not (worker.is_cancelled or self._leaving.is_set()):
-            screen, began = self.screen, time.monotonic()
-            if isinstance(screen, RunsScreen):
-                screen.post_message(RunsListed(*run_list.read(self.runs)))
-            elif not any(isinstance(one, RunsScreen) for one in self.screen_stack):
-                return
-            self._leaving.wait(max(LIST_SECONDS, (time.monotonic() - began) / BUSIEST))
-
-
-EPILOG = """
-\b
-Examples:
-  reskeras-tui                    design a run, or watch the one that is live
-  reskeras-tui --runs ~/results   keep and find runs in another folder
-  reskeras-tui --no-warm          import nothing before a run is started
-"""
-
-
-@click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--runs",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=RUNS_FOLDER,
-    show_default=True,
-    help="The folder of runs.",
-)
-@click.option(
-    "--warm/--no-warm",
-    default=True,
-    show_default=True,
-    help="Keep one worker ready while a run is designed: it starts at once, and takes 0.3 to 1 GB of memory.",
-)
-@click.version_option(package_name="reskeras", prog_name="reskeras-tui")
-def main(runs: Path, warm: bool) -> None:
-    """Design networks, start their training and watch every layer's gradient, in the terminal.
-
-    A run that is live is opened at once. Closing the program never ends a run.
-    """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise click.UsageError(
-            "reskeras-tui draws on a terminal, and there is none. To train without one: reskeras train"
-        )
-    ReskerasApp(runs, warm).run()

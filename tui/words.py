@@ -33,6 +33,7 @@ STATES = {
     "stopping": StateSign("◐", "stopping", "A stop was asked for; the worker ends after the step at hand."),
     "finished": StateSign("✓", "finished", "Trained to the end."),
     "stopped": StateSign("■", "stopped", "Ended early because somebody asked for it."),
+    "replay": StateSign("▷", "replay", "A recorded run is played again; nothing is being trained."),
     "failed": StateSign("✗", "failed", "The worker met an error and said so."),
     "resumable": StateSign(
         "↻", "resumable", "What trained it vanished without a word; reskeras resume goes on from its checkpoint."

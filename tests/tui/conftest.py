@@ -26,7 +26,9 @@ def bench(tmp_path: Path):
         async def whole() -> None:
             played = app() if app else ReskerasApp(runs)
             async with played.run_test(size=size) as pilot:
-                await until(pilot, lambda: played.screen.query("#start, #status, #runs"), "the first screen")
+                await until(
+                    pilot, lambda: played.screen.query("#start, #status, #runs, #compare-note"), "the first screen"
+                )
                 await story(played, pilot)
 
         asyncio.run(whole())

@@ -23,10 +23,13 @@ class RecordedRun:
         layers: how many layers the table has, two weights each, two layers a block.
         steps: how many steps the run is to have.
         architecture: the name that its settings hold.
+        options: options of the architecture other than its own defaults.
     """
 
-    def __init__(self, parent: Path, layers: int = 12, steps: int = 200, architecture: str = "resnet") -> None:
-        request = check_request(architecture, {}, {"epochs": 4})
+    def __init__(
+        self, parent: Path, layers: int = 12, steps: int = 200, architecture: str = "resnet", **options: object
+    ) -> None:
+        request = check_request(architecture, options, {"epochs": 4})
         self.run: Run = create(request.settings, parent)
         self.layers, self.steps, self.step = layers, steps, 0
         self.lock = liveness.hold(self.run.lock_path)

@@ -125,7 +125,7 @@ def test_all_screens_are_a_key_away(bench, tmp_path):
         await pilot.press("r")
         table = app.screen.query_one("#runs")
         await until(pilot, lambda: table.row_count == 2)
-        assert [row.value for row in table.rows] == [str(each.run.folder) for each in (live, ended)]
+        assert [row["folder"] for row in table.rows] == [str(each.run.folder) for each in (live, ended)]
         assert "● running" in text_of(app) and "✓ finished" in text_of(app) and "97.2 %" in text_of(app)
         await pilot.press("down", "enter")
         await until(pilot, lambda: "✓ finished" in status(app))

@@ -1,7 +1,6 @@
 """The terminal UI on runs that somebody's own script trains: any metrics, or none, and no end in sight."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,24 +110,20 @@ def test_a_script_that_broke_off_is_told_of(bench, tmp_path):
     bench(story, size=(80, 24))
 
 
-def test_of_many_runs_the_newest_and_the_live_ones_are_shown(bench, tmp_path, monkeypatch):
-    monkeypatch.setattr(run_list, "MOST", 3)
+def test_of_many_runs_the_newest_and_the_live_ones_are_shown_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_list, "FIRST", 2)
     scripts = [ScriptRun(tmp_path / f"run{number}") for number in range(5)]
     for age, script in enumerate(scripts):
         os.utime(script.run.settings_path, (1000 + age, 1000 + age))
     for script in scripts[1:]:
         script.finish()
 
-    async def story(app, pilot):
-        await pilot.press("r")
-        table = app.screen.query_one("#runs")
-        await until(pilot, lambda: table.row_count == 3)
-        assert [Path(row.value).name for row in table.rows] == ["run0", "run4", "run3"]
-        note = str(app.screen.query_one("#runs-note").content)
-        assert note == "5 runs, 1 live; here are the newest 3, and reskeras runs lists all"
-
-    bench(story)
+    library = run_list.Library(tmp_path)
+    first, then = library.read(), library.read()
+    assert [row["run"] for row in first.rows] == ["run0", "run4", "run3"] and first.total == 5
+    assert [row["run"] for row in then.rows] == ["run0", "run4", "run3", "run2", "run1"]
     scripts[0].close()
+    assert library.read().rows[-1]["state"] == "crashed"
 
 
 def test_the_list_shows_runs_of_scripts_beside_others(bench, tmp_path):
@@ -140,15 +135,9 @@ def test_the_list_shows_runs_of_scripts_beside_others(bench, tmp_path):
         await pilot.press("r")
         table = app.screen.query_one("#runs")
         await until(pilot, lambda: table.row_count == 3)
-        assert [row.value for row in table.rows] == [str(each.folder) for each in (live.run, ended.run, ours.run)]
-        assert [str(cell) for cell in table.get_row(str(ended.run.folder))] == [
-            "✓ finished",
-            "ended",
-            "1",
-            "0.5",
-            "–",
-            "–",
-        ]
+        assert [row["folder"] for row in table.rows] == [str(each.folder) for each in (live.run, ended.run, ours.run)]
+        cells = table.cells(table.rows[1])
+        assert cells[:5] == ["✓ finished", "ended", "1", "0.5", "–"]
 
     bench(story)
     live.close()

@@ -11,6 +11,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from pathlib import Path
@@ -34,7 +35,7 @@ class Terminal:
         self._screen, inner = pty.openpty()
         fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.process = subprocess.Popen(
-            [program, *arguments, "--runs", str(runs)],
+            [program, *arguments, *([] if "demo" in arguments else ["--runs", str(runs)])],
             stdin=inner,
             stdout=inner,
             stderr=inner,
@@ -102,6 +103,21 @@ def test_watching_opens_on_the_run_and_leaves_it_going(terminal, tmp_path):
     assert screen.process.returncode == 0 and LEAVE_SCREEN in screen.shown
     assert run.run.state() == "running"
     run.close()
+
+
+@pytest.mark.any_backend
+def test_the_demonstration_plays_and_cleans_up(terminal):
+    before = set(Path(tempfile.gettempdir()).glob("reskeras-demo-*"))
+    screen = terminal("reskeras-tui", "demo")
+    screen.until(lambda: b"playing" in screen.shown)
+    screen.press(b" ")
+    screen.until(lambda: b"paused" in screen.shown)
+    screen.press(b"\x1b[F")
+    screen.until(lambda: b"is ahead" in screen.shown)
+    screen.press(b"q")
+    screen.until(screen.ended)
+    assert screen.process.returncode == 0 and LEAVE_SCREEN in screen.shown
+    assert set(Path(tempfile.gettempdir()).glob("reskeras-demo-*")) <= before
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

@@ -18,6 +18,8 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
+from reskeras.report.colours import palette
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -34,19 +36,6 @@ EMPTY_TEXT = "waiting for the first step"
 
 GLYPH_SETS = ("braille", "block", "ascii")
 """Glyph sets for lines, finest first."""
-
-_CIVIDIS = (
-    (0, 32, 77),
-    (0, 51, 111),
-    (57, 72, 107),
-    (87, 92, 109),
-    (112, 113, 115),
-    (138, 135, 121),
-    (166, 157, 117),
-    (196, 181, 108),
-    (228, 207, 91),
-    (255, 234, 70),
-)
 
 
 class ColourDepth(IntEnum):
@@ -109,10 +98,7 @@ def resolve_glyphs(setting: str = "auto", environ: Mapping[str, str] | None = No
 @cache
 def level_colours() -> tuple[Color, ...]:
     """The `LEVELS` colours of cividis (Nuñez, Anderton and Renslow 2018); brightness rises with the level."""
-    anchors = np.array(_CIVIDIS, float)
-    position = np.linspace(0, len(anchors) - 1, LEVELS)
-    channels = [np.interp(position, np.arange(len(anchors)), anchors[:, channel]) for channel in range(3)]
-    return tuple(Color.from_rgb(*rgb) for rgb in np.stack(channels, 1).round().astype(int).tolist())
+    return tuple(Color.from_rgb(*rgb) for rgb in palette(LEVELS).tolist())
 
 
 @cache

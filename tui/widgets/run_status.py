@@ -211,6 +211,6 @@ def _ending(snapshot: Snapshot) -> Fact | None:
     if snapshot.state == "failed":
         reason = snapshot.events.get("end", {}).get("reason") or f"see {snapshot.run.log_path}"
         return Fact("", f"✗ {reason}", role="bad")
-    if not snapshot.is_live and snapshot.run.model_path.exists():
+    if not snapshot.is_live and snapshot.state != "replay" and snapshot.run.model_path.exists():
         return Fact("trained network ", str(snapshot.run.model_path))
     return None

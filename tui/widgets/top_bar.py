@@ -7,7 +7,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Static
 
-SCREENS = {"design": "Design", "live": "Live", "runs": "Runs"}
+SCREENS = {"design": "Design", "live": "Live", "runs": "Runs", "compare": "Compare"}
 """The screens by the app's action that shows each."""
 
 

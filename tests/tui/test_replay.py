@@ -1,0 +1,111 @@
+"""Recorded runs played again on the live screen: cut where they stood, scrubbed, faster and slower."""
+
+import numpy as np
+import pytest
+from recorded import RecordedRun
+from reskeras_tui.follow import RunReader
+from reskeras_tui.replaying import JUMP, SPEEDS, WHOLE_SECONDS, Player, cut
+from reskeras_tui.screens.live import LiveScreen
+from reskeras_tui.screens.replay import ReplayScreen
+from watching import text_of, until, words_of
+
+from reskeras.runs.folder import LIVE_STATES
+
+pytestmark = pytest.mark.any_backend
+
+
+def test_a_cut_holds_what_was_known_then(tmp_path):
+    run = RecordedRun(tmp_path).begin().grow(200).finish()
+    whole = RunReader(run.run).read()
+    for step in (0, 1, 49, 50, 51, 199):
+        then = cut(whole, step)
+        assert len(then.steps) == len(then.norms) == step
+        assert not len(then.curve) or then.curve["step"].max() <= step
+        assert list(then.validation.step) == [each for each in (50, 100, 150) if each <= step]
+        assert "tested" not in then.events and "end" not in then.events and "training" in then.events
+        assert not then.is_live and then.state not in LIVE_STATES
+    assert {"tested", "end"} <= set(cut(whole, 200).events) and len(cut(whole, 200).steps) == 200
+
+
+def test_the_clock_is_that_of_the_recording(tmp_path):
+    run = RecordedRun(tmp_path).begin().grow(200).finish()
+    player = Player(speed=2)
+    player.follow([RunReader(run.run).read()])
+    # Recorded at 40 steps a second.
+    assert player.length == 200 and player.whole_seconds == pytest.approx(5)
+    player.advance(1.0)
+    assert player.step == pytest.approx(80, abs=1)
+    player.change_speed(1)
+    assert player.speed == 5
+    player.advance(60)
+    assert player.at_end and not player.playing and player.step == 200
+    player.toggle()
+    assert player.playing and player.step == 0
+    player.playing = False
+    player.advance(9)
+    assert player.step == 0
+    player.jump(1)
+    assert player.step == 200 * JUMP
+    player.jump(-1)
+    player.jump(-1)
+    assert player.step == 0
+    for _ in SPEEDS:
+        player.change_speed(1)
+    assert player.speed == 100
+
+
+def test_a_speed_that_nobody_chose_fits_the_length(tmp_path):
+    run = RecordedRun(tmp_path).begin().grow(200).finish()
+    snapshot = RunReader(run.run).read()
+    slow = snapshot.curve.copy()
+    slow["seconds"] *= 60
+    player = Player()
+    player.follow([cut(snapshot, 200), snapshot.__class__(**{**vars(snapshot), "curve": slow})])
+    assert player.speed in SPEEDS and player.whole_seconds / player.speed <= WHOLE_SECONDS * 10
+    assert np.all(np.diff(player._seconds) >= 0)
+
+
+def test_a_run_is_played_scrubbed_and_left(bench, tmp_path):
+    run = RecordedRun(tmp_path).begin().grow(200).log("all done\n").finish()
+
+    async def story(app, pilot):
+        await pilot.press("f3")
+        await until(pilot, lambda: app.screen.query_one("#runs").row_count == 1)
+        await pilot.press("g")
+        await until(pilot, lambda: isinstance(app.screen, ReplayScreen) and "▷ replay" in words_of(app, "#status"))
+        await pilot.press("space", "home", *["right"] * 8)
+        await until(pilot, lambda: "step 40 of 200" in words_of(app, "#status"))
+        assert "‖ paused" in words_of(app, "#transport") and "97.2 %" not in text_of(app)
+        assert len(app.screen.query_one("#heatmap")._steps) == 40
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: "step 41 of 200" in words_of(app, "#status"))
+        # No key of the live screen reaches a run that is only shown again.
+        assert app.screen.check_action("stop", ()) is None and app.screen.check_action("pause", ()) is None
+        await pilot.press("s", "p")
+        assert run.run.requested() == []
+        before = app.screen.player.speed
+        await pilot.press("plus")
+        assert app.screen.player.speed > before
+        await pilot.press("left")
+        await until(pilot, lambda: "step 36 of 200" in words_of(app, "#status"))
+        transport = app.screen.query_one("#transport")
+        start, width = transport._bar
+        await pilot.click("#transport", offset=(1 + start + width // 2, 0))
+        await until(pilot, lambda: 90 <= app.screen.player.step <= 110)
+        await pilot.press("end")
+        await until(pilot, lambda: "97.2 %" in text_of(app) and "at the end" in words_of(app, "#transport"))
+        await pilot.press("g")
+        await until(pilot, lambda: type(app.screen) is LiveScreen and "✓ finished" in words_of(app, "#status"))
+
+    bench(story, size=(100, 30))
+
+
+def test_time_passes_by_itself(bench, tmp_path):
+    run = RecordedRun(tmp_path).begin().grow(200).finish()
+
+    async def story(app, pilot):
+        app.replay(run.run, speed=10)
+        await until(pilot, lambda: "at the end" in words_of(app, "#transport"), "the end")
+        await until(pilot, lambda: "97.2 %" in text_of(app))
+
+    bench(story, size=(80, 24))

@@ -1,0 +1,74 @@
+"""The command `reskeras-tui`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from reskeras.runs import RUNS_FOLDER
+
+EPILOG = """
+\b
+Examples:
+  reskeras-tui                    design a run, or watch the one that is live
+  reskeras-tui --runs ~/results   keep and find runs in another folder
+  reskeras-tui --no-warm          import nothing before a run is started
+  reskeras-tui demo               play recorded runs: no backend is needed
+"""
+
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+
+@click.group(epilog=EPILOG, context_settings=CONTEXT, invoke_without_command=True)
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=RUNS_FOLDER,
+    show_default=True,
+    help="The folder of runs.",
+)
+@click.option(
+    "--warm/--no-warm",
+    default=True,
+    show_default=True,
+    help="Keep one worker ready while a run is designed: it starts at once, and takes 0.3 to 1 GB of memory.",
+)
+@click.version_option(package_name="reskeras", prog_name="reskeras-tui")
+@click.pass_context
+def main(context: click.Context, runs: Path, warm: bool) -> None:
+    """Design networks, start their training and watch every layer's gradient, in the terminal.
+
+    A run that is live is opened at once. Closing the program never ends a run.
+    """
+    if context.invoked_subcommand is None:
+        _need_terminal("To train without one: reskeras train")
+        from .app import ReskerasApp
+
+        ReskerasApp(runs, warm).run()
+
+
+@main.command(context_settings=CONTEXT)
+def demo() -> None:
+    """Play two recorded trainings side by side: ResNet-56, and the same network without its skips.
+
+    Nothing is computed, and no backend is needed. Space plays and pauses, comma and full stop go back and forwards, +
+    and - change the speed, 5 and enter open one of the runs alone, ? lists all keys.
+    """
+    _need_terminal("The README has pictures of it")
+    from .app import ReskerasApp
+    from .demo import unpack
+
+    with tempfile.TemporaryDirectory(prefix="reskeras-demo-") as folder:
+        try:
+            recorded = unpack(Path(folder))
+        except OSError as error:
+            raise click.ClickException(f"The recorded runs cannot be written to {folder}: {error.strerror}.") from None
+        ReskerasApp(Path(folder), compared=recorded, replay=True).run()
+
+
+def _need_terminal(otherwise: str) -> None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError(f"reskeras-tui draws on a terminal, and there is none. {otherwise}")

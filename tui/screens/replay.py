@@ -1,0 +1,111 @@
+"""The live screen of a recorded run, played again."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+from textual import on
+from textual.binding import Binding
+from textual.widgets import Footer
+
+from reskeras.runs import Run
+
+from ..follow import Snapshot
+from ..replaying import Player, cut
+from ..widgets.transport import Transport
+from .live import LiveScreen
+
+TICK_SECONDS = 0.25
+"""Between two pictures."""
+
+
+class ReplayScreen(LiveScreen):
+    """Play a recorded run.
+
+    Args:
+        run: the run; one that still goes on is played as far as it has come.
+        speed: how many times as fast as it was trained; None chooses one.
+    """
+
+    BINDINGS: ClassVar = [
+        Binding("space", "play", "Play/pause", priority=True),
+        Binding("comma,left", "jump(-1)", "Back", key_display=","),
+        Binding("full_stop,right", "jump(1)", "Forward", key_display="."),
+        Binding("left_square_bracket", "step(-1)", "Step back", show=False, key_display="["),
+        Binding("right_square_bracket", "step(1)", "Step forward", show=False, key_display="]"),
+        Binding("home", "go(0)", "Start", show=False),
+        Binding("end", "go(1)", "End", show=False),
+        Binding("plus,equals_sign", "speed(1)", "Faster", key_display="+"),
+        Binding("minus", "speed(-1)", "Slower", key_display="-"),
+        Binding("g", "leave", "As it stands"),
+    ]
+
+    def __init__(self, run: Run, speed: int | None = None) -> None:
+        super().__init__(run)
+        self.player = Player(speed)
+        self._whole: Snapshot | None = None
+        self._ticked = time.monotonic()
+        self._transport = Transport(id="transport")
+
+    def on_mount(self) -> None:
+        self.mount(self._transport, before=self.query_one(Footer))
+        self.set_interval(TICK_SECONDS, self._tick)
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Take up the whole run, and show as much of it as has been played."""
+        self._whole = snapshot
+        self.player.follow([snapshot])
+        self._draw_now()
+
+    def _draw_now(self) -> None:
+        # The last reading may arrive while the screen is being taken down.
+        if self._whole is None or not (self.is_mounted and self._transport.is_attached):
+            return
+        super().show(cut(self._whole, int(self.player.step)))
+        self._transport.show(self.player)
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        passed, self._ticked = now - self._ticked, now
+        # The clock of the run is known with its first reading.
+        if self.player.playing and self._whole is not None and self.is_active:
+            self.player.advance(passed)
+            self._draw_now()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._draw_now)
+
+    def action_play(self) -> None:
+        """Play or pause; at the end, play again."""
+        self.player.toggle()
+        self._draw_now()
+
+    def action_jump(self, direction: int) -> None:
+        """Go back or forwards, a fortieth of the run."""
+        self.player.jump(direction)
+        self._draw_now()
+
+    def action_step(self, direction: int) -> None:
+        """Go one step back or forwards."""
+        self.player.playing = False
+        self.player.seek(int(self.player.step) + direction)
+        self._draw_now()
+
+    def action_go(self, share: float) -> None:
+        """Go to the start or to the end."""
+        self.player.seek(self.player.length * share)
+        self._draw_now()
+
+    def action_speed(self, direction: int) -> None:
+        """Play faster or slower, 1 to 100 times as fast as it was recorded."""
+        self.player.change_speed(direction)
+        self._draw_now()
+
+    def action_leave(self) -> None:
+        """Show the run as it stands."""
+        self.app.show_run(self.run)
+
+    @on(Transport.Scrubbed)
+    def _scrub(self, message: Transport.Scrubbed) -> None:
+        self.action_go(message.share)
