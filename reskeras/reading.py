@@ -15,7 +15,7 @@ class Reading(Options):
     data: str = Field(
         "digits",
         min_length=1,
-        description="A data set by name, or the path of an .npz file with x_train, y_train, x_test and y_test.",
+        description="A data set by name, or the path of your own files: see reskeras data --help.",
     )
     task: Literal["auto", "classes", "tags", "language", "translation"] = Field(
         "auto", description="What is learnt from a file or folder; auto goes by what is in it."
@@ -40,6 +40,12 @@ class Reading(Options):
         None,
         description="Column of the label or tag: a name, or a number from 1; empty for one called label, class, target "
         "or y, else the last.",
+    )
+    image_size: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="Height and width that images of a folder are brought to; empty takes them as they are.",
     )
     test_split: float = Field(
         0.2, gt=0, le=0.9, description="Share of the samples kept to test on, where the files do not say which."

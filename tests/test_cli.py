@@ -200,7 +200,7 @@ BAD_COMMANDS = {
     "train plain --depth": r"Option '--depth' requires an argument",
     "train plain 3": r"unexpected extra argument.*Try .* train plain --help",
     "train plain --data digts": r"no data set 'digts' \(data sets: digits, .*\)\. Did you mean digits\?",
-    "train plain --data flat.npy": r"no data set 'flat.npy' .* the path of an .npz file",
+    "train plain --data flat.npy": r"no data set 'flat.npy' .* the path of your own: an .npz file",
     "train plain --data flt.npz": r"There is no file flt.npz\. Did you mean flat.npz\?",
     "train resnet --data flat.npz": r"\bimages?\b.*\(5,\)|\(5,\).*\bimages?\b",
     "train plain --name a/b": r"A run cannot be called 'a/b': its name is a folder's name, without slashes",

@@ -77,7 +77,18 @@ def test_wheel_declares_no_backend_among_its_base_needs(wheel):
     assert base
     assert not [line for line in base if any(name in line for name in ("tensorflow", "jax", "torch"))]
     extras = {line.split(": ")[1] for line in lines if line.startswith("Provides-Extra:")}
-    assert extras == {"tensorflow", "jax", "torch", "tensorflow-cuda", "jax-cuda", "text", "tensorboard", "test", "dev"}
+    assert extras == {
+        "tensorflow",
+        "jax",
+        "torch",
+        "tensorflow-cuda",
+        "jax-cuda",
+        "text",
+        "data",
+        "tensorboard",
+        "test",
+        "dev",
+    }
 
 
 def test_installed_package_runs_without_the_checkout(installed):

@@ -9,7 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from reskeras.datasets import archive, digits, python_docs, python_tags, python_text, sequences, tictactoe, vectors
+from reskeras.datasets import (
+    archive,
+    digits,
+    formats,
+    kept,
+    python_docs,
+    python_tags,
+    python_text,
+    sequences,
+    tictactoe,
+    vectors,
+)
 from reskeras.datasets.dataset import DataError, Dataset, DataShape, first
 from reskeras.options import suggest
 from reskeras.reading import Reading
@@ -43,42 +54,65 @@ EMBEDDED: dict[str, Embedded] = {
 
 
 def describe(data: str, reading: Reading | None = None) -> DataShape:
-    """Return what a data set is like, from its declaration or its file's headers, without reading its samples.
+    """Return what a data set is like.
+
+    Of an embedded set and an `.npz` file that shows without reading samples. Other files are read, once: what they are
+    like is kept until they change.
 
     Args:
-        data: a name in `EMBEDDED`, or the path of an `.npz` file.
+        data: a name in `EMBEDDED`, or the path of a file or folder, or two paths with a comma between.
         reading: how files are read; None for as their content suggests.
 
     Raises:
-        DataError: where there is no such data set, or its file is not one.
+        DataError: where there is no such data set, or its files are none.
     """
     if data in EMBEDDED:
         return EMBEDDED[data].shape
-    return archive.describe(_path(data))
+    path = _path(data)
+    if path.suffix == ".npz":
+        return archive.describe(path)
+    reading = reading or Reading()
+    source = formats.source(data, path, reading)
+    name = kept.key(source.paths(), reading)
+    found = kept.shape(name)
+    if found is None:
+        found = source.load(reading).shape
+        kept.keep(name, found)
+    return found
 
 
 def load(data: str, reading: Reading | None = None) -> Dataset:
     """Return a data set's arrays, checked; arguments as in `describe`.
 
     Raises:
-        DataError: where there is no such data set, or its arrays do not fit one another.
+        DataError: where there is no such data set, or its samples and labels do not fit one another.
     """
     if data in EMBEDDED:
         return EMBEDDED[data].load()
-    return archive.load(_path(data))
+    path = _path(data)
+    if path.suffix == ".npz":
+        return archive.load(path)
+    reading = reading or Reading()
+    source = formats.source(data, path, reading)
+    name = kept.key(source.paths(), reading)
+    found = source.load(reading)
+    kept.keep(name, found.shape)
+    return found
 
 
 def _path(data: str) -> Path:
     try:
         path = Path(data).expanduser()
-        named = path.suffix == ".npz" or path.exists()
-    except (OSError, RuntimeError):
-        # A name too long for a file, or the home of a user who does not exist.
+        named = path.suffix == ".npz" or path.exists() or len(path.parts) > 1 or "," in data
+        path.is_dir()
+    except (OSError, RuntimeError, ValueError):
+        # A name too long for a file, or with a zero byte, or the home of a user who does not exist.
         named = False
     if not named:
         known = ", ".join(EMBEDDED)
         raise DataError(
-            f"There is no data set {data!r} (data sets: {known}; or the path of an .npz file).{suggest(data, EMBEDDED)}"
+            f"There is no data set {data!r} (data sets: {known}; or the path of your own: {formats.FORMATS})."
+            f"{suggest(data, EMBEDDED)}"
         )
     return path
 

@@ -60,6 +60,7 @@ class Dataset:
         task: what is learnt.
         vocabulary: how many token numbers there are; None where samples are no tokens.
         encoding: how raw samples become these arrays.
+        notes: sentences that say which files were taken for what, and what was left out.
     """
 
     x_train: Arrays
@@ -70,6 +71,7 @@ class Dataset:
     task: str = "classes"
     vocabulary: int | None = None
     encoding: Encoding = field(default_factory=Encoding)
+    notes: tuple[str, ...] = ()
 
     @property
     def shape(self) -> DataShape:

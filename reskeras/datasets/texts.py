@@ -3,14 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from reskeras.datasets.dataset import Dataset
-from reskeras.datasets.encoding import END, START, Encoding, padded
+from reskeras.datasets.encoding import END, START, Encoding, TextCodec, padded
+from reskeras.datasets.plain_files import check_memory
+from reskeras.reading import Reading
 
 NO_TOKEN = -1
 """The label where there is no token."""
+
+LONGEST = 256
+"""Tokens of a sample at most where nobody says how many."""
+
+
+def encoding_of(
+    texts: Iterable, reading: Reading, path: Path, labels: tuple[str, ...] = (), extra: int = 0
+) -> Encoding:
+    """Return an encoding for the texts that are trained on, in words unless the reading says otherwise.
+
+    Args:
+        texts: the texts, or their words where they are split already.
+        reading: level, size of the vocabulary and length, where they are given.
+        path: of the file, for messages.
+        labels: the names of classes or tags.
+        extra: tokens that a sample has besides those of its text.
+
+    Raises:
+        DataError: where memory for what they become is short.
+    """
+    texts = list(texts)
+    codec = TextCodec.fit("words" if reading.level == "auto" else reading.level, texts, reading.vocabulary_size)
+    longest = max((len(codec.encode(text)) for text in texts), default=0)
+    length = reading.length or max(min(longest + extra, LONGEST), 2)
+    check_memory(path, 3 * 4 * len(texts) * length, "its samples as token numbers")
+    return Encoding(labels, codec, length)
 
 
 def translation(train, test, encoding: Encoding) -> Dataset:

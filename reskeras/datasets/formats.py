@@ -1,0 +1,163 @@
+"""Which reader a path of a user's data is for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reskeras.datasets import (
+    class_folders,
+    conll,
+    image_folders,
+    labelled_text,
+    parallel,
+    parts,
+    plain_text,
+    tables,
+    text_folders,
+)
+from reskeras.datasets.dataset import DataError, Dataset
+from reskeras.options import suggest
+from reskeras.reading import Reading
+
+TABLES = (".csv", ".parquet", ".pq")
+SENTENCES = (".conllu", ".conll", ".bio", ".iob", ".iob2")
+PLAIN = (".txt", ".text", ".md", ".rst")
+
+FORMATS = (
+    "an .npz file of arrays; a .csv or .parquet table with a label; a .tsv file of texts and labels; a .conll or "
+    ".conllu file of words and tags; a .txt file to learn language from; a.en,a.de for translation; a folder with a "
+    "folder of images or .txt files for each class"
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a user's samples are, and how they are read.
+
+    Attributes:
+        title: what it is, in a few words.
+        found: the files or folders, as the reader takes them.
+        reader: returns the data set of `found` and a `Reading`.
+    """
+
+    title: str
+    found: Any
+    reader: Callable[[Any, Reading], Dataset]
+
+    def load(self, reading: Reading) -> Dataset:
+        """Return the data set."""
+        return self.reader(self.found, reading)
+
+    def paths(self) -> list[Path]:
+        """Return the files and folders that are read."""
+        each = self.found if isinstance(self.found, tuple) else (self.found,)
+        return [path for one in each for path in (one.train, one.test) if path]
+
+
+def source(data: str, path: Path, reading: Reading) -> Source:
+    """Return where the samples of a path are, and how they are read.
+
+    Args:
+        data: what the user gave: a path, or two with a comma between.
+        path: the same as a path.
+        reading: `reading.task` decides where a file can be read in several ways.
+
+    Raises:
+        DataError: where there is no such file, it is of no known kind, or cannot be read for the task.
+    """
+    if "," in data and not path.exists():
+        return _pair(data, reading)
+    if path.is_dir():
+        return _folder(path, reading)
+    if not path.exists():
+        raise DataError(f"There is no file {path}.{_nearest(path)}")
+    return _file(path, reading)
+
+
+def _pair(data: str, reading: Reading) -> Source:
+    try:
+        paths = [Path(each.strip()).expanduser() for each in data.split(",")]
+    except RuntimeError:
+        # The home of a user who does not exist.
+        raise DataError(f"There are no such files: {data}.") from None
+    if len(paths) != 2:
+        raise DataError(f"{len(paths)} files are given; two are read as texts and their translations, a.en,a.de.")
+    for path in paths:
+        if not _there(path):
+            raise DataError(f"There is no file {path}.{_nearest(path)}")
+    _fits(data, "translation", reading, "two files are")
+    return Source("two files of texts in two languages", tuple(map(parts.beside, paths)), parallel.load)
+
+
+def _folder(path: Path, reading: Reading) -> Source:
+    found = parts.folders(path) or parts.Parts(path)
+    kind = class_folders.kind_of(found.train)
+    if kind:
+        _fits(path, "classes", reading, "a folder of classes is")
+        if kind == class_folders.IMAGES:
+            return Source("a folder of images for each class", found, image_folders.load)
+        return Source("a folder of texts for each class", found, text_folders.load)
+    inside = [each for each in parts.children(path) if each.is_file()]
+    named = [each for each in inside if each.name.lower().startswith("train")]
+    if len(named) == 2:
+        return _pair(",".join(map(str, sorted(named, reverse=_backwards(named)))), reading)
+    if len(named) == 1:
+        return _file(named[0], reading)
+    files = [each for each in parts.children(found.train) if each.is_file()]
+    if files and all(each.name.lower().endswith(class_folders.TEXTS) for each in files):
+        _fits(path, "language", reading, "a folder of .txt files is")
+        return Source("a folder of texts", found, plain_text.load)
+    raise DataError(f"{path} is a folder, and nothing in it can be read. What can be: {FORMATS}.")
+
+
+def _backwards(named: list[Path]) -> bool:
+    """Return whether the second file in the order of names is what is translated: English is, beside another."""
+    return sorted(named)[1].name.lower().removesuffix(".gz").endswith(".en")
+
+
+def _file(path: Path, reading: Reading) -> Source:
+    name = path.name.lower().removesuffix(".gz")
+    ending = Path(name).suffix
+    task = reading.task
+    found = parts.beside(path)
+    if ending in TABLES and (ending == ".csv" or path.suffix.lower() != ".gz"):
+        _fits(path, "classes", reading, "a table is")
+        return Source("a table with a label", found, tables.load)
+    if ending in SENTENCES or task == "tags":
+        _fits(path, "tags", reading, "words with tags are")
+        return Source("words with tags", found, conll.load)
+    if task == "translation":
+        return Source("a file of texts in two languages", (found,), parallel.load)
+    if ending == ".tsv":
+        _fits(path, "classes", reading, "texts with labels are") if task != "language" else None
+    if (ending == ".tsv" and task != "language") or task == "classes":
+        return Source("texts with labels", found, labelled_text.load)
+    if ending in PLAIN or task == "language":
+        return Source("a text", found, plain_text.load)
+    raise DataError(
+        f"{path} is of no kind that is known by its name. What can be read: {FORMATS}; any file of text with --task "
+        "classes, tags, language or translation."
+    )
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        # A name too long for a file.
+        return False
+
+
+def _fits(data: object, task: str, reading: Reading, what: str) -> None:
+    if reading.task not in ("auto", task):
+        raise DataError(f"{data} cannot be read for the task {reading.task}: {what} read for {task}.")
+
+
+def _nearest(path: Path) -> str:
+    try:
+        return suggest(path.name, [each.name for each in path.parent.iterdir()])
+    except (OSError, ValueError):
+        return ""
