@@ -35,6 +35,7 @@ from reskeras.runs import (
 )
 
 from . import run_list
+from .courses import View
 from .follow import RunReader
 from .messages import LiveRunFound, RunRead, RunsListed, RunStarted, StartFailed
 from .screens.design import DesignScreen
@@ -168,16 +169,16 @@ class ReskerasApp(App[None]):
 
     # Following a run
 
-    def follow(self, run: Run, by: str = "layer") -> None:
+    def follow(self, run: Run, view: View = View()) -> None:  # noqa: B008
         """Read a run again and again until it ends.
 
         Args:
             run: the run.
-            by: what a row of its heat map is, `"layer"` or `"block"`.
+            view: what of its layers is read.
         """
         if self._reader is None or self._reader.run.folder != run.folder:
             self._reader = RunReader(run)
-        self._reader.by = by
+        self._reader.view = view
         self._wake.set()
         self._following = self._follow(self._reader)
 
@@ -188,6 +189,8 @@ class ReskerasApp(App[None]):
             began = time.monotonic()
             snapshot = reader.read()
             self.post_message(RunRead(snapshot))
+            if not worker.is_cancelled and (judged := reader.judge(snapshot)) is not None:
+                self.post_message(RunRead(judged))
             if not (snapshot.is_live or snapshot.state == "queued"):
                 return
             period = FOCUSED_SECONDS if self.app_focus else BLURRED_SECONDS
@@ -231,10 +234,10 @@ class ReskerasApp(App[None]):
             if isinstance(screen, DesignScreen):
                 screen.show_failure(message.reason)
 
-    def ask_run(self, run: Run, command: str) -> None:
-        """Leave a command for a run's worker, such as `"stop"`."""
+    def ask_run(self, run: Run, command: str, value: float | str | None = None) -> None:
+        """Leave a command for a run's worker, such as `"stop"`, or `"learning_rate"` with its value."""
         try:
-            control.send(run.commands_path, command)
+            control.send(run.commands_path, command, value)
         except OSError as error:
             self._tell_error(f"The {command} command cannot be written to {run.commands_path}: {error.strerror}.")
         self._wake.set()
