@@ -37,6 +37,7 @@ from reskeras.runs import (
 )
 
 from .comparing import LETTERS
+from .courses import View
 from .exporting import Export, default_path, problem, write
 from .follow import RunReader
 from .messages import LiveRunFound, RunRead, RunStarted, StartFailed
@@ -204,18 +205,22 @@ class ReskerasApp(App[None]):
 
     # Writing and playing what is shown
 
-    def shown_runs(self) -> list[Run]:
-        """Return the runs that the present screen is about."""
-        screen = self.screen
+    def shown_runs(self, screen: Screen | None = None) -> list[Run]:
+        """Return the runs that a screen is about, by default the present one."""
+        screen = screen or self.screen
         if isinstance(screen, LiveScreen):
             return [screen.run]
         return screen.shown_runs() if isinstance(screen, (CompareScreen, RunsScreen)) else []
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self.offers(action, self.screen)
+
+    def offers(self, action: str, screen: Screen) -> bool:
+        """Return whether an action of the application can be done on a screen."""
         if action == "export":
-            return bool(self.shown_runs())
+            return bool(self.shown_runs(screen))
         if action == "replay_shown":
-            return isinstance(self.screen, LiveScreen) and not isinstance(self.screen, ReplayScreen)
+            return isinstance(screen, LiveScreen) and not isinstance(screen, ReplayScreen)
         return True
 
     def action_replay_shown(self) -> None:
@@ -253,16 +258,16 @@ class ReskerasApp(App[None]):
 
     # Following a run
 
-    def follow(self, run: Run, by: str = "layer") -> None:
+    def follow(self, run: Run, view: View = View()) -> None:  # noqa: B008
         """Read a run again and again until it ends.
 
         Args:
             run: the run.
-            by: what a row of its heat map is, `"layer"` or `"block"`.
+            view: what of its layers is read.
         """
         if self._reader is None or self._reader.run.folder != run.folder:
             self._reader = RunReader(run)
-        self._reader.by = by
+        self._reader.view = view
         self._wake.set()
         self._following = self._follow(self._reader)
 
@@ -273,6 +278,8 @@ class ReskerasApp(App[None]):
             began = time.monotonic()
             snapshot = reader.read()
             self.post_message(RunRead(snapshot))
+            if not worker.is_cancelled and (judged := reader.judge(snapshot)) is not None:
+                self.post_message(RunRead(judged))
             if not (snapshot.is_live or snapshot.state == "queued"):
                 return
             period = FOCUSED_SECONDS if self.app_focus else BLURRED_SECONDS
@@ -316,10 +323,10 @@ class ReskerasApp(App[None]):
             if isinstance(screen, DesignScreen):
                 screen.show_failure(message.reason)
 
-    def ask_run(self, run: Run, command: str) -> None:
-        """Leave a command for a run's worker, such as `"stop"`."""
+    def ask_run(self, run: Run, command: str, value: float | str | None = None) -> None:
+        """Leave a command for a run's worker, such as `"stop"`, or `"learning_rate"` with its value."""
         try:
-            control.send(run.commands_path, command)
+            control.send(run.commands_path, command, value)
         except OSError as error:
             self._tell_error(f"The {command} command cannot be written to {run.commands_path}: {error.strerror}.")
         self._wake.set()

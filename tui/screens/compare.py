@@ -16,8 +16,8 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Label, Static
+from textual.screen import ActiveBinding, Screen
+from textual.widgets import DataTable, Label, Static
 from textual.worker import get_current_worker
 
 from reskeras.runs import Run
@@ -28,6 +28,7 @@ from ..plots.lettered import LetteredPlot
 from ..plots.lines import Series
 from ..replaying import Player
 from ..widgets.compare_parts import CompareTable, GivenRange, SharedMap, colours, glance, span_of, verdict_lines
+from ..widgets.fitting_footer import FittingFooter, fitted
 from ..widgets.top_bar import TopBar
 from ..widgets.transport import Transport
 
@@ -39,6 +40,13 @@ TICK_SECONDS = 0.25
 
 PAGES = ("glance", "profile", "curves", "maps", "table")
 CURVES = ("loss", "accuracy", "validation loss", "validation accuracy")
+
+
+FIRST_KEYS = (
+    *("app.show_help", "app.quit", "show_page('glance')", "next_quantity", "next_curve", "toggle_replay", "play"),
+    *("app.show_runs", "app.export"),
+)
+"""Actions, the one first that is to be in the footer however narrow it is."""
 
 
 class RunsCompared(Message):
@@ -77,8 +85,8 @@ class CompareScreen(Screen):
         Binding("space", "play", "Play/pause"),
         Binding("comma,left", "jump(-1)", "Back", show=False, key_display=","),
         Binding("full_stop,right", "jump(1)", "Forward", show=False, key_display="."),
-        Binding("home", "go(0)", "Start", show=False),
-        Binding("end", "go(1)", "End", show=False),
+        Binding("less_than_sign,home", "go(0)", "Start", show=False, key_display="<"),
+        Binding("greater_than_sign,end", "go(1)", "End", show=False, key_display=">"),
         Binding("plus,equals_sign", "speed(1)", "Faster", show=False, key_display="+"),
         Binding("minus", "speed(-1)", "Slower", show=False, key_display="-"),
         Binding("r,escape", "app.show_runs", "Runs", key_display="r"),
@@ -130,7 +138,12 @@ class CompareScreen(Screen):
         with VerticalScroll(id="compare-words", can_focus=False):
             yield self._glance
         yield self._transport
-        yield Footer(show_command_palette=False)
+        yield FittingFooter()
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """The keys, of which so many are shown in the footer as fit."""
+        return fitted(super().active_bindings, FIRST_KEYS, self.app)
 
     def on_mount(self) -> None:
         self.action_show_page(self.page)
