@@ -35,9 +35,6 @@ from ..widgets.transport import Transport
 READ_SECONDS = 1.0
 """Between two readings of runs that go on."""
 
-TICK_SECONDS = 0.25
-"""Between two pictures of a replay."""
-
 PAGES = ("glance", "profile", "curves", "maps", "table")
 CURVES = ("loss", "accuracy", "validation loss", "validation accuracy")
 
@@ -148,7 +145,8 @@ class CompareScreen(Screen):
     def on_mount(self) -> None:
         self.action_show_page(self.page)
         self._transport.display = self.player is not None
-        self.set_interval(TICK_SECONDS, self._tick)
+        self.set_interval(self.app.preferences.period, self._tick)
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
         self._read()
 
     def on_unmount(self) -> None:

@@ -63,8 +63,10 @@ class HelpScreen(ModalScreen[None]):
         declared = [one for each in classes for one in each.__dict__.get("BINDINGS", ()) if isinstance(one, Binding)]
         declared += [one for one in type(app).BINDINGS if app.offers(one.action, screen) and one.action != "quit"]
         for binding in Binding.make_bindings(declared):
-            name = binding.key_display or self.app.get_key_display(binding)
-            shown.setdefault(_meaning(self._explained, binding.action) or binding.description, []).append(name)
+            own = app.own_keys.get(binding.id or "")
+            name = own or binding.key_display or app.get_key_display(binding)
+            shown.setdefault(meaning(self._explained, binding.action) or binding.description, []).append(name)
+        shown["Find and do any of this by typing"] = ["ctrl+p"]
         return [(", ".join(dict.fromkeys(names)), text) for text, names in shown.items()]
 
     def on_mount(self) -> None:
@@ -98,7 +100,7 @@ SEVERITY_TEXT = {
 }
 
 
-def _meaning(screen: Screen, action: str) -> str:
+def meaning(screen: Screen, action: str) -> str:
     """Return the first sentence about an action, as its method says it."""
     owner = screen.app if action.startswith("app.") else screen
     method = getattr(owner, "action_" + action.removeprefix("app.").split("(")[0], None)

@@ -18,10 +18,6 @@ from ..widgets.fitting_footer import fitted
 from ..widgets.transport import Transport
 from .live import FIRST_KEYS, LiveScreen
 
-TICK_SECONDS = 0.25
-"""Between two pictures."""
-
-
 REPLAY_KEYS = (
     *("app.show_help", "app.quit", "play", "jump(-1)", "jump(1)", "speed(1)", "speed(-1)", "leave"),
     *("next_quantity", "next_view", "toggle_rows"),
@@ -64,7 +60,7 @@ class ReplayScreen(LiveScreen):
 
     def on_mount(self) -> None:
         self.mount(self._transport, before=self.query_one(Footer))
-        self.set_interval(TICK_SECONDS, self._tick)
+        self.set_interval(self.app.preferences.period, self._tick)
 
     def show(self, snapshot: Snapshot) -> None:
         """Take up the whole run, and show as much of it as has been played."""
