@@ -23,8 +23,11 @@ def weights_header(weights: list[tuple[str, str]], shape=(3, 3)) -> Header:
     return header([each.name for each in OF_WEIGHTS], groups, columns, weights=table)
 
 
-def write_norms(writer: TableWriter, steps, norms) -> None:
-    """Append gradient norms of steps, (T, weights), and those of their layers, blocks and the whole."""
+def write_norms(writer: TableWriter, steps, norms, ratio: float | None = None) -> None:
+    """Append gradient norms of steps, (T, weights), and those of their layers, blocks and the whole.
+
+    With a `ratio`, the other norms of each column follow: weights of norm 1 that are changed by so much of it.
+    """
     known = writer.header
     norms = np.asarray(norms, np.float64)
     columns = np.zeros((len(norms), known.width))
@@ -36,4 +39,7 @@ def write_norms(writer: TableWriter, steps, norms) -> None:
             columns[:, column] = np.sqrt(np.square(norms[:, members]).sum(1))
     values = np.full((len(norms), len(known.statistics), known.width), np.nan, np.float32)
     values[:, known.statistics.index("gradient_norm")] = columns
+    if ratio is not None:
+        for name, value in {"update_ratio": ratio, "weight_norm": 1.0, "nan_count": 0.0, "inf_count": 0.0}.items():
+            values[:, known.statistics.index(name)] = value
     writer.add(np.asarray(steps), values)

@@ -15,7 +15,8 @@ from hostile import EVIL, INPUTS, VALUES, check_command, check_shown, counted, f
 from hostile import figures as figures
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reskeras_tui.follow import RunReader, plain_line
+from reskeras_tui.follow import RunReader
+from reskeras_tui.log_reader import plain_line
 from script_runs import ScriptRun
 
 from reskeras import runs, verdicts

@@ -10,13 +10,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from textual import work
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.screen import Screen
 from textual.worker import Worker, get_current_worker
@@ -36,31 +35,35 @@ from reskeras.runs import (
     resuming,
 )
 
+from . import keymap
+from .commands import commands
 from .comparing import LETTERS
-from .exporting import Export, default_path, problem, write
+from .courses import View
+from .export_actions import Exporting
 from .follow import RunReader
 from .messages import LiveRunFound, RunRead, RunStarted, StartFailed
+from .plots.colours import prefer_glyphs
+from .preferences import Preferences
+from .preferences import path as preference_file
 from .program import main as main
 from .run_list import Library
-from .screens.ask import AskScreen
 from .screens.compare import CompareScreen
 from .screens.design import DesignScreen
-from .screens.export import ExportScreen
 from .screens.help import HelpScreen
 from .screens.live import LiveScreen
 from .screens.replay import ReplayScreen
 from .screens.runs import RunsScreen
-from .theme import DARK
+from .theme import BY_NAME
 from .warming import Warming
 
-FOCUSED_SECONDS, BLURRED_SECONDS = 0.25, 1.0
-"""Between two readings of a run, while the terminal has the focus and while it has not."""
+BLURRED_SECONDS = 1.0
+"""Between two readings of a run, while the terminal has not the focus."""
 
 BUSIEST = 0.15
 """A reading that takes a larger part of its period makes the period longer."""
 
 
-class ReskerasApp(App[None]):
+class ReskerasApp(Exporting, App[None]):
     """Design, start and watch runs.
 
     Args:
@@ -69,16 +72,20 @@ class ReskerasApp(App[None]):
         run: the run to open at once; None opens the newest that is live, else the form of a new run.
         compared: runs to compare at once, in place of all that.
         replay: play the compared runs from their start.
+        preferences: what the user prefers; None takes the defaults.
+
+    Raises:
+        ValueError: where the preferred keys clash, or there is no such action.
     """
 
     TITLE = "reskeras"
     CSS_PATH = "app.tcss"
-    ENABLE_COMMAND_PALETTE = False
     # Without priority, so that a screen's own entry for the same key is the one in the footer.
     BINDINGS: ClassVar = [
         Binding("ctrl+q", "quit", "Quit", show=False),
         Binding("e", "export", "Export"),
         Binding("g", "replay_shown", "Replay", show=False),
+        Binding("ctrl+t", "turn_theme", "Light/dark", show=False),
     ]
     HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (100, "-wide"), (130, "-broad")]
     VERTICAL_BREAKPOINTS: ClassVar = [(0, "-low"), (36, "-tall")]
@@ -90,8 +97,12 @@ class ReskerasApp(App[None]):
         run: Run | None = None,
         compared: Sequence[Run] = (),
         replay: bool = False,
+        preferences: Preferences | None = None,
     ) -> None:
         super().__init__()
+        self.preferences = preferences or Preferences()
+        self.own_keys = keymap.keymap(SCREENS, self.preferences.keys, preference_file())
+        prefer_glyphs(self.preferences.glyphs)
         self.runs = Path(runs)
         self.library = Library(self.runs)
         self.marked: list[Path] = [each.folder for each in compared]
@@ -106,8 +117,10 @@ class ReskerasApp(App[None]):
         return DesignScreen()
 
     def on_mount(self) -> None:
-        self.register_theme(DARK)
-        self.theme = DARK.name
+        for theme in BY_NAME.values():
+            self.register_theme(theme)
+        self.theme = BY_NAME[self.preferences.theme].name
+        self.set_keymap(self.own_keys)
         self._end_on_signals()
         if self.marked:
             self.compare([Run(folder) for folder in self.marked], self._replay)
@@ -170,6 +183,13 @@ class ReskerasApp(App[None]):
         else:
             self.compare(runs)
 
+    def action_turn_theme(self) -> None:
+        """Change between light and dark."""
+        self.theme = next(each.name for each in BY_NAME.values() if each.name != self.theme)
+
+    def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
+        yield from commands(self, screen)
+
     async def action_quit(self) -> None:
         """Leave; runs that are being trained go on."""
         self.exit()
@@ -204,45 +224,32 @@ class ReskerasApp(App[None]):
 
     # Writing and playing what is shown
 
-    def shown_runs(self) -> list[Run]:
-        """Return the runs that the present screen is about."""
-        screen = self.screen
+    @property
+    def shown_screen(self) -> Screen:
+        """The screen that is shown, below questions, help and palette."""
+        return next((each for each in reversed(self.screen_stack) if not each.is_modal), self.screen)
+
+    def shown_runs(self, screen: Screen | None = None) -> list[Run]:
+        """Return the runs that a screen is about, by default the present one."""
+        screen = screen or self.shown_screen
         if isinstance(screen, LiveScreen):
             return [screen.run]
         return screen.shown_runs() if isinstance(screen, (CompareScreen, RunsScreen)) else []
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self.offers(action, self.shown_screen)
+
+    def offers(self, action: str, screen: Screen) -> bool:
+        """Return whether an action of the application can be done on a screen."""
         if action == "export":
-            return bool(self.shown_runs())
+            return bool(self.shown_runs(screen))
         if action == "replay_shown":
-            return isinstance(self.screen, LiveScreen) and not isinstance(self.screen, ReplayScreen)
+            return isinstance(screen, LiveScreen) and not isinstance(screen, ReplayScreen)
         return True
 
     def action_replay_shown(self) -> None:
         """Play the run again from its start."""
-        self.replay(self.screen.run)
-
-    @work
-    async def action_export(self) -> None:
-        """Write the trained network, a report, charts or all numbers."""
-        runs = self.shown_runs()
-        kind = await self.push_screen_wait(ExportScreen(runs))
-        if kind is None:
-            return
-        hint = "A folder; files of the same names in it are replaced." if kind.is_folder else "A new file."
-        asked = AskScreen(f"{kind.title}: where to", str(default_path(kind, runs)), hint, partial(problem, kind, runs))
-        text = await self.push_screen_wait(asked)
-        if text is not None:
-            self.notify(f"Writing to {text}", timeout=2, markup=False)
-            self._export(kind, runs, Path(text).expanduser())
-
-    @work(thread=True, group="export", exit_on_error=False)
-    def _export(self, kind: Export, runs: Sequence[Run], path: Path) -> None:
-        try:
-            said, severity = write(kind, runs, path), "information"
-        except (RunError, OSError) as error:
-            said, severity = f"Nothing was written to {path}: {getattr(error, 'strerror', None) or error}", "error"
-        self.call_from_thread(self.notify, said, severity=severity, timeout=10, markup=False)
+        self.replay(self.shown_screen.run)
 
     def open_run(self, name: str) -> None:
         """Watch the run of this name."""
@@ -253,16 +260,16 @@ class ReskerasApp(App[None]):
 
     # Following a run
 
-    def follow(self, run: Run, by: str = "layer") -> None:
+    def follow(self, run: Run, view: View = View()) -> None:  # noqa: B008
         """Read a run again and again until it ends.
 
         Args:
             run: the run.
-            by: what a row of its heat map is, `"layer"` or `"block"`.
+            view: what of its layers is read.
         """
         if self._reader is None or self._reader.run.folder != run.folder:
             self._reader = RunReader(run)
-        self._reader.by = by
+        self._reader.view = view
         self._wake.set()
         self._following = self._follow(self._reader)
 
@@ -273,9 +280,12 @@ class ReskerasApp(App[None]):
             began = time.monotonic()
             snapshot = reader.read()
             self.post_message(RunRead(snapshot))
+            if not worker.is_cancelled and (judged := reader.judge(snapshot)) is not None:
+                self.post_message(RunRead(judged))
             if not (snapshot.is_live or snapshot.state == "queued"):
                 return
-            period = FOCUSED_SECONDS if self.app_focus else BLURRED_SECONDS
+            period = self.preferences.period
+            period = period if self.app_focus else max(period, BLURRED_SECONDS)
             self._wake.wait(max(period, (time.monotonic() - began) / BUSIEST))
             self._wake.clear()
 
@@ -316,10 +326,10 @@ class ReskerasApp(App[None]):
             if isinstance(screen, DesignScreen):
                 screen.show_failure(message.reason)
 
-    def ask_run(self, run: Run, command: str) -> None:
-        """Leave a command for a run's worker, such as `"stop"`."""
+    def ask_run(self, run: Run, command: str, value: float | str | None = None) -> None:
+        """Leave a command for a run's worker, such as `"stop"`, or `"learning_rate"` with its value."""
         try:
-            control.send(run.commands_path, command)
+            control.send(run.commands_path, command, value)
         except OSError as error:
             self._tell_error(f"The {command} command cannot be written to {run.commands_path}: {error.strerror}.")
         self._wake.set()
@@ -358,3 +368,16 @@ class ReskerasApp(App[None]):
     def on_live_run_found(self, message: LiveRunFound) -> None:
         if len(self.screen_stack) == 1:
             self.show_run(message.run)
+
+
+SCREENS = {
+    "app": ReskerasApp,
+    "design": DesignScreen,
+    "live": LiveScreen,
+    "replay": ReplayScreen,
+    "runs": RunsScreen,
+    "compare": CompareScreen,
+}
+"""The screens whose actions can be given other keys."""
+
+keymap.name_actions(SCREENS)

@@ -14,7 +14,8 @@ from reskeras import verdicts
 from reskeras.runs import Run, RunError, RunSettings, ScriptSettings
 from reskeras.verdicts import Slope, Verdict, slope_over_depth
 
-from .follow import Norms, RunReader, Snapshot
+from .follow import RunReader, Snapshot
+from .kept import Norms
 from .plots.scale import Range, log10_norms, robust_range
 from .replaying import cut
 

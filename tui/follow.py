@@ -3,59 +3,35 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from reskeras.files import read_at, size_of
-from reskeras.printable import printable
-from reskeras.runs import Run, RunError, RunSettings, ScriptSettings, results, shortage
+from reskeras import verdicts
+from reskeras.files import size_of
+from reskeras.runs import Run, RunError, RunSettings, ScriptSettings, control, results, shortage
+from reskeras.runs.control import Command
 from reskeras.runs.folder import BROKEN_OFF, LIVE_STATES
-from reskeras.runs.series import CURVE
+from reskeras.verdicts import Verdict
 
-MOST_ROWS = 2000
-"""Rows of gradient norms kept for the heat map; above it neighbours are joined, largest value first."""
+from .courses import Courses, Shown, View
+from .curves import CurveReader, Metric, Validation, metrics, validation
+from .kept import Profile
+from .lacking import level_of, why_lacking
+from .log_reader import LogReader
+from .rows import Row
 
-MOST_POINTS = 4000
-"""Points of a curve handed to a plot; above it each stretch keeps its lowest and its highest."""
-
-LOG_LINES = 1000
-"""Lines of the log kept."""
-
-LOG_TAIL_BYTES = 256 * 1024
-"""A log that is longer when it is first read is read from so far before its end."""
-
-LONGEST_LINE = 16 * 1024
-"""Bytes of a line of the log; of a longer one the end is shown."""
+JUDGE_SECONDS, JUDGE_SHARE = 5.0, 0.05
+"""Between two verdicts on a run at least, and the part of the time that they may take."""
 
 ENDS = ("stopping", "tested", "exported", "end")
 """Events that no longer hold once a worker goes on with a run."""
 
 SPEED_SECONDS = 10.0
 """The speed is that of the last so many seconds."""
-
-
-@dataclass(frozen=True)
-class Validation:
-    """Results of the epochs so far: the step at the end of each, loss and accuracy on validation samples."""
-
-    step: np.ndarray
-    loss: np.ndarray
-    accuracy: np.ndarray
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A metric of the user's own: the step at the end of each epoch, and the results on training and on validation
-    samples, NaN where there is none."""
-
-    name: str
-    step: np.ndarray
-    training: np.ndarray
-    validation: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -70,13 +46,21 @@ class Snapshot:
         validation: results of the epochs.
         metrics: metrics other than loss and accuracy, in the order of their names in the log.
         settings: what the run trains; None where that cannot be read.
+        view: what of the layers was asked for.
         by: what a row of the heat map is: `"layer"` or `"block"`.
-        names: the rows, shallow first.
-        steps, norms: gradient norms, (T,) and (T, names).
+        rows: the rows of the map and of the table, shallow first.
+        steps, norms: the view's quantity, (T,) and (T, rows).
         log: the last lines of the log, and how many there were before them.
         trouble: why the folder cannot be read as a whole, or nothing.
         suspicion: of a worker that ended without a word, that memory ran out, and what to do; None where nothing
             speaks for it.
+        profile: the view's quantity over depth.
+        sheet: the last value of each quantity that was measured, (rows,) each, where the view asks for it.
+        lacking: why there is nothing of the quantity, and how to get it; nothing where there is, or may come.
+        verdicts: what is said of the run; None before it was looked at.
+        waiting: commands that the worker has not taken up yet, oldest first.
+        level: the level of telemetry in force; None where nobody has said it.
+        learning_rate: of the last step; None where it was not measured.
     """
 
     run: Run
@@ -86,14 +70,28 @@ class Snapshot:
     validation: Validation
     metrics: tuple[Metric, ...]
     settings: RunSettings | ScriptSettings | None
+    view: View
     by: str
-    names: tuple[str, ...]
+    rows: tuple[Row, ...]
     steps: np.ndarray
     norms: np.ndarray
     log: tuple[str, ...] = ()
     log_before: int = 0
     trouble: str = ""
     suspicion: str | None = None
+    profile: Profile | None = None
+    sheet: dict[str, np.ndarray] | None = None
+    lacking: str = ""
+    verdicts: tuple[Verdict, ...] | None = None
+    waiting: tuple[Command, ...] = ()
+    level: str | None = None
+
+    learning_rate: float | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the rows are called."""
+        return tuple(row.name for row in self.rows)
 
     @property
     def is_live(self) -> bool:
@@ -149,115 +147,91 @@ class Snapshot:
         return max(int(total) - self.step, 0) / self.speed if total and self.speed else None
 
 
-@dataclass
-class Norms:
-    """Gradient norms of a growing run in at most `MOST_ROWS` rows: the largest of 1, 2, 4 ... windows each.
-
-    The last window of a run may still grow, and is kept apart in `open_step` and `open_values`.
-    """
-
-    read: int = 0
-    width: int = 1
-    steps: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
-    values: np.ndarray | None = None
-    rest_steps: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
-    rest_values: np.ndarray | None = None
-    open_step: int | None = None
-    open_values: np.ndarray | None = None
-
-    def follow(self, steps: np.ndarray, values: np.ndarray) -> None:
-        """Take up the rows from `read` on, (T,) and (T, names), the last of which may change."""
-        self.open_step, self.open_values = int(steps[-1]), values[-1:]
-        if len(steps) > 1:
-            self.add(steps[:-1], values[:-1])
-
-    def add(self, steps: np.ndarray, values: np.ndarray) -> None:
-        """Append newly read rows: steps (T,), and values (T, names)."""
-        self.read += len(steps)
-        if self.values is None:
-            self.values = self.rest_values = np.empty((0, values.shape[1]))
-        steps, values = np.concatenate([self.rest_steps, steps]), np.concatenate([self.rest_values, values])
-        while len(self.steps) + len(steps) // self.width >= MOST_ROWS:
-            self._join_pairs()
-        whole = len(steps) // self.width * self.width
-        self.steps = np.concatenate([self.steps, steps[self.width - 1 : whole : self.width]])
-        self.values = np.concatenate([self.values, largest(values[:whole], self.width)])
-        self.rest_steps, self.rest_values = steps[whole:], values[whole:]
-
-    def _join_pairs(self) -> None:
-        # An odd last row stays as it is: it stands for fewer steps than the others, and nothing is lost.
-        self.width *= 2
-        pairs = len(self.steps) // 2 * 2
-        odd = slice(pairs, None)
-        self.steps = np.concatenate([self.steps[1:pairs:2], self.steps[odd]])
-        self.values = np.concatenate([largest(self.values[:pairs], 2), self.values[odd]])
-
-    def rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return steps and values, the last row of as many steps as there are."""
-        steps, parts = self.steps, [] if self.values is None else [self.values]
-        if len(self.rest_steps):
-            steps, parts = np.append(steps, self.rest_steps[-1]), [*parts, self.rest_values.max(0, keepdims=True)]
-        if self.open_step is not None:
-            steps, parts = np.append(steps, self.open_step), [*parts, self.open_values]
-        return steps, np.concatenate(parts) if parts else np.empty((0, 0))
-
-
-def largest(values: np.ndarray, width: int) -> np.ndarray:
-    """Return the largest of each `width` rows that follow one another; not-a-number wins over any number."""
-    if width == 1 or not len(values):
-        return values
-    return np.maximum.reduceat(values, np.arange(0, len(values), width), axis=0)
-
-
 class RunReader:
     """Reads one run; can be asked from any thread, one at a time.
 
     Args:
         run: the run to read.
-        by: what a row of the heat map is: `"layer"` or `"block"`; may be changed between readings.
+        view: what of its layers is read; may be changed between readings.
     """
 
-    def __init__(self, run: Run, by: str = "layer") -> None:
-        self.run, self.by = run, by
-        self._lock = threading.Lock()
-        self._norms = {"layer": Norms(), "block": Norms()}
-        self._names: dict[str, tuple[str, ...]] = {}
-        self._norms_seen: dict[str, tuple] = {}
-        self._log: deque[str] = deque(maxlen=LOG_LINES)
-        self._log_seen, self._log_offset, self._log_torn = 0, -1, b""
+    def __init__(self, run: Run, view: View = View()) -> None:  # noqa: B008
+        self.run, self.view = run, view
+        self._lock, self._judging = threading.Lock(), threading.Lock()
+        self._courses, self._curve, self._log = Courses(run), CurveReader(run), LogReader(run)
         self._events: list[dict[str, Any]] = []
         self._events_size = -1
+        self._verdicts: tuple[Verdict, ...] | None = None
+        self._judged: tuple[int, float] = (-1, 0.0)
 
     def read(self) -> Snapshot:
         """Return what the folder holds now; what cannot be read is said in the snapshot's `trouble`."""
         with self._lock:
-            trouble, by = "", self.by
+            trouble, view, shown = "", self.view, Shown("layer")
             # The state comes first: what is read after it belongs to it at least.
             state = self.run.state()
             self._read_events()
+            settings = self._read_settings()
             try:
-                self._read_norms(by)
+                shown = self._courses.read(view)
             except (RunError, OSError, ValueError) as error:
                 trouble = str(error)
-            self._read_log()
-            steps, norms = self._norms[by].rows()
+            self._log.read()
+            level = level_of(self._events, settings)
             return Snapshot(
                 run=self.run,
                 state=state,
                 events=last_of_each(self._events),
-                curve=self._read_curve(),
+                curve=self._curve.read(),
                 validation=validation(self._events),
                 metrics=metrics(self._events),
-                settings=self._read_settings(),
-                by=by,
-                names=self._names.get(by, ()),
-                steps=steps,
-                norms=norms,
-                log=tuple(self._log),
-                log_before=self._log_seen - len(self._log),
+                settings=settings,
+                view=view,
+                by=shown.by,
+                rows=shown.rows,
+                steps=shown.steps,
+                norms=shown.values,
+                log=tuple(self._log.lines),
+                log_before=self._log.seen - len(self._log.lines),
                 trouble=trouble,
                 suspicion=shortage.suspicion(self.run.log_path, self._events) if state in BROKEN_OFF else None,
+                profile=shown.profile,
+                sheet=shown.sheet,
+                lacking="" if trouble or len(shown.steps) else why_lacking(view.quantity, level, settings, state),
+                verdicts=self._verdicts,
+                waiting=tuple(control.waiting(self.run.commands_path)),
+                level=level,
+                learning_rate=self._learning_rate(),
             )
+
+    def judge(self, snapshot: Snapshot) -> Snapshot | None:
+        """Return the snapshot with new verdicts; None where it is too early for them, or nothing has been added.
+
+        Another thread may read meanwhile.
+        """
+        size = size_of(self.run.folder / "weights.rows")
+        if size == self._judged[0] or time.monotonic() < self._judged[1] or not self._judging.acquire(blocking=False):
+            return None
+        try:
+            began = time.monotonic()
+            try:
+                found = tuple(verdicts.of(self.run))
+            except (RunError, OSError, ValueError):
+                # The reading says what is wrong with the folder.
+                found = ()
+            took = time.monotonic() - began
+            self._judged = size, began + took + max(JUDGE_SECONDS, took / JUDGE_SHARE)
+            self._verdicts = found
+            return replace(snapshot, verdicts=found)
+        finally:
+            self._judging.release()
+
+    def _learning_rate(self) -> float | None:
+        try:
+            last = self.run.series("learning_rate", "run", start=-1).median
+        except (RunError, OSError, ValueError):
+            return None
+        return float(last[-1, 0]) if last.size and np.isfinite(last[-1, 0]) else None
 
     def _read_settings(self) -> RunSettings | ScriptSettings | None:
         try:
@@ -272,50 +246,6 @@ class RunReader:
             # Where memory ran out, the training begins anew with other settings.
             self.run.__dict__.pop("settings", None)
 
-    def _read_norms(self, by: str) -> None:
-        kept, seen, known = self._norms[by], _version(self.run.folder / "weights.rows"), self._norms_seen.get(by)
-        if known == (seen, True):
-            return
-        if known and known[0] and seen and known[0][0] != seen[0]:
-            # Another file: a run that goes on has been cut back to where it does.
-            kept = self._norms[by] = Norms()
-        found = self.run.series("gradient_norm", by, start=kept.read)
-        self._names[by] = found.names
-        if len(found.last):
-            # A file from anywhere may hold not-a-numbers of the kind that computing complains of.
-            with np.errstate(invalid="ignore"):
-                kept.follow(found.last, found.largest.astype(float))
-        # Read once more where nothing has changed: two writes may bear the same time, and this be between them.
-        self._norms_seen[by] = seen, known is not None and known[0] == seen
-
-    def _read_curve(self) -> np.ndarray:
-        try:
-            return thinned(self.run.curve())
-        except RunError:
-            return np.empty(0, CURVE)
-
-    def _read_log(self) -> None:
-        """Take up what the log gained; a last line without its end waits for the rest."""
-        size = size_of(self.run.log_path)
-        if self._log_offset < 0:
-            self._log_offset = max(size - LOG_TAIL_BYTES, 0)
-        if size <= self._log_offset:
-            return
-        try:
-            content = read_at(self.run.log_path, self._log_offset, LOG_TAIL_BYTES)
-        except OSError:
-            return
-        self._log_offset += len(content)
-        *whole, self._log_torn = (self._log_torn[-LONGEST_LINE:] + content).split(b"\n")
-        self._log.extend(plain_line(line) for line in whole)
-        self._log_seen += len(whole)
-
-
-def plain_line(line: bytes) -> str:
-    """Return a line of a log as a person saw it in the end, without escape sequences and overwritten text."""
-    text = printable(line[-LONGEST_LINE:].decode("utf-8", "replace"), keep="\r\t\x08")
-    return text.rstrip("\r").rsplit("\r", 1)[-1].replace("\t", "    ").replace("\x08", "")
-
 
 def last_of_each(events: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the last event of each kind, in the order in which they were written; clocks may go backwards."""
@@ -326,52 +256,3 @@ def last_of_each(events: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
             found.pop(kind, None)
         found[event["event"]] = event
     return found
-
-
-def validation(events: list[dict[str, Any]]) -> Validation:
-    """Return the results of the epochs that were validated."""
-    epochs = [event for event in results.epochs(events) if event.get("validation_loss") is not None]
-    rows = [(event.get("step"), event["validation_loss"], results.accuracy(event, "validation_")) for event in epochs]
-    return Validation(*np.array([[_number(each) for each in row] for row in rows], float).reshape(-1, 3).T)
-
-
-def metrics(events: list[dict[str, Any]]) -> tuple[Metric, ...]:
-    """Return the metrics of the epochs other than loss, accuracy and learning rate."""
-    epochs = results.epochs(events)
-    found = dict.fromkeys(name for event in epochs for name in results.metrics(event))
-    known = {"loss", "learning_rate"}
-    if any(results.accuracy(event) is not None for event in epochs):
-        known |= {name for name in found if name in ("accuracy", "acc") or name.endswith(("_accuracy", "_acc"))}
-    steps = np.array([_number(event.get("step")) for event in epochs], float)
-
-    def column(name: str) -> np.ndarray:
-        return np.array([_number(event.get(name)) for event in epochs], float)
-
-    names = [name for name in found if name not in known and not name.startswith("validation_")]
-    return tuple(Metric(name, steps, column(name), column(f"validation_{name}")) for name in names)
-
-
-def thinned(curve: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
-    """Return about `most` points of a curve at most: those of lowest and of highest loss in each stretch."""
-    if len(curve) <= most:
-        return np.array(curve)
-    width = -(-2 * len(curve) // most)
-    whole = len(curve) // width * width
-    loss = np.nan_to_num(curve["loss"][:whole].reshape(-1, width), nan=np.inf)
-    starts = np.arange(0, whole, width)
-    kept = np.concatenate([starts + loss.argmin(1), starts + loss.argmax(1), np.arange(whole, len(curve))])
-    return np.array(curve[np.unique(kept)])
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) else float("nan")
-
-
-def _version(path) -> tuple[int, int, int] | None:
-    """Return which file it is, and what a write to it changes: its size, and its time, for an open window is written in
-    place."""
-    try:
-        facts = path.stat()
-    except OSError:
-        return None
-    return facts.st_ino, facts.st_size, facts.st_mtime_ns

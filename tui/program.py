@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,6 +18,7 @@ Examples:
   reskeras-tui --runs ~/results   keep and find runs in another folder
   reskeras-tui --no-warm          import nothing before a run is started
   reskeras-tui demo               play recorded runs: no backend is needed
+  reskeras-tui config             what can be set, and in which file
 """
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -45,9 +47,53 @@ def main(context: click.Context, runs: Path, warm: bool) -> None:
     """
     if context.invoked_subcommand is None:
         _need_terminal("To train without one: reskeras train")
-        from .app import ReskerasApp
+        open_app(runs, warm=warm)
 
-        ReskerasApp(runs, warm).run()
+
+def open_app(runs: Path, **arguments: Any) -> None:
+    """Open the terminal UI as the user prefers it, and return when it is left.
+
+    Args:
+        runs: the folder of runs.
+        arguments: as `ReskerasApp` takes them.
+
+    Raises:
+        click.UsageError: where the file of preferences says something that is not known.
+    """
+    from .app import ReskerasApp
+    from .preferences import load
+
+    try:
+        app = ReskerasApp(runs, preferences=load(), **arguments)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    app.run()
+
+
+@main.command(context_settings=CONTEXT)
+@click.option("--write", is_flag=True, help="Write it, where there is none yet.")
+def config(write: bool) -> None:
+    """Show where preferences are read from, and a file with all that can be set: theme, glyphs, refresh rate, keys."""
+    from . import keymap, preferences
+    from .app import SCREENS
+
+    known = keymap.actions(SCREENS)
+    text = preferences.example(
+        {name: (",".join(each.key for each in found), found[0].description) for name, found in known.items()}
+    )
+    file = preferences.path()
+    if not write:
+        hint = "" if file.exists() else " (not there yet: reskeras-tui config --write)"
+        click.echo(f"# {file}{hint}\n{text}", nl=False)
+        return
+    if file.exists():
+        raise click.UsageError(f"{file} is there already.")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, "utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be written: {error.strerror}.") from None
+    click.echo(f"written: {file}")
 
 
 @main.command(context_settings=CONTEXT)
@@ -58,7 +104,6 @@ def demo() -> None:
     and - change the speed, 5 and enter open one of the runs alone, ? lists all keys.
     """
     _need_terminal("The README has pictures of it")
-    from .app import ReskerasApp
     from .demo import unpack
 
     with tempfile.TemporaryDirectory(prefix="reskeras-demo-") as folder:
@@ -66,7 +111,7 @@ def demo() -> None:
             recorded = unpack(Path(folder))
         except OSError as error:
             raise click.ClickException(f"The recorded runs cannot be written to {folder}: {error.strerror}.") from None
-        ReskerasApp(Path(folder), compared=recorded, replay=True).run()
+        open_app(Path(folder), compared=recorded, replay=True)
 
 
 def _need_terminal(otherwise: str) -> None:

@@ -7,7 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from .follow import Metric, Snapshot, Validation
+from reskeras.verdicts import slope_over_depth
+from reskeras.verdicts.recorded import LEAST_STEPS, RECENT_STEPS, middle
+
+from .curves import Metric, Validation
+from .follow import Snapshot
+from .kept import Profile
 
 REPLAY = "replay"
 """The state of a snapshot that is a cut of a recorded one: no worker takes commands there."""
@@ -50,7 +55,22 @@ def cut(snapshot: Snapshot, step: int) -> Snapshot:
         steps=snapshot.steps[:rows],
         norms=snapshot.norms[:rows],
         suspicion=snapshot.suspicion if over else None,
+        profile=snapshot.profile if over else _earlier_profile(snapshot, rows),
+        # The table has values of the end alone, and what is said is said of the whole.
+        sheet=snapshot.sheet if over else None,
+        verdicts=snapshot.verdicts if over else None,
+        waiting=(),
     )
+
+
+def _earlier_profile(snapshot: Snapshot, rows: int) -> Profile | None:
+    """Return what the profile was after the first rows of a map; None where the map shows others than the profile."""
+    known, values = snapshot.profile, snapshot.norms[:rows]
+    if known is None or not rows or values.shape[1] != len(known.names):
+        return None
+    recent = snapshot.steps[:rows] > snapshot.steps[rows - 1] - RECENT_STEPS
+    now, start = middle(values[recent]), middle(values[:LEAST_STEPS])
+    return Profile(known.names, now, start, slope_over_depth(now), slope_over_depth(start))
 
 
 def _cut_metric(metric: Metric, step: int) -> Metric:

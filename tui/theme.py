@@ -34,3 +34,39 @@ DARK = Theme(
         "scrollbar-corner-color": "#0e1319",
     },
 )
+
+LIGHT = Theme(
+    name="reskeras-light",
+    primary="#005f9e",
+    secondary="#0072b2",
+    accent="#9a4d00",
+    success="#00795a",
+    warning="#7a6a00",
+    error="#b92b05",
+    foreground="#1c2733",
+    background="#fbfcfd",
+    surface="#eef2f6",
+    panel="#dfe6ed",
+    dark=False,
+    variables={
+        "footer-background": "#eef2f6",
+        "footer-key-foreground": "#9a4d00",
+        "footer-description-foreground": "#46535f",
+        "border": "#0072b2",
+        "border-blurred": "#c3ced9",
+        "input-cursor-background": "#9a4d00",
+        "input-cursor-foreground": "#fbfcfd",
+        "input-selection-background": "#0072b2 30%",
+        "block-cursor-background": "#bfdcf0",
+        "block-cursor-foreground": "#0e1319",
+        "block-cursor-text-style": "bold",
+        "scrollbar": "#c3ced9",
+        "scrollbar-hover": "#a5b4c3",
+        "scrollbar-active": "#0072b2",
+        "scrollbar-background": "#fbfcfd",
+        "scrollbar-corner-color": "#fbfcfd",
+    },
+)
+
+BY_NAME = {"dark": DARK, "light": LIGHT}
+"""The themes by what preferences call them."""

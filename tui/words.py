@@ -77,3 +77,8 @@ def duration(seconds: float) -> str:
 def count(amount: int, one: str, several: str = "") -> str:
     """Return an amount with its noun: `"1 block"`, `"12,000 steps"`."""
     return f"{amount:,} {one if amount == 1 else several or one + 's'}"
+
+
+def size(amount: float) -> str:
+    """Return a number of bytes as people read it: `"512 MB"`, `"1.3 GB"`."""
+    return f"{amount / 1e9:.1f} GB" if amount >= 1e9 else f"{amount / 1e6:.0f} MB"

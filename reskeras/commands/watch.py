@@ -51,9 +51,9 @@ def watch(run: str, runs: Path, plain: bool, as_json: bool) -> int:
     _ = found.settings
     _tell_of_a_later_run(found)
     if not (plain or as_json) and _on_terminal():
-        from reskeras_tui.app import ReskerasApp
+        from reskeras_tui.program import open_app
 
-        ReskerasApp(found.folder.parent, run=found).run()
+        open_app(found.folder.parent, run=found)
         return 0
     try:
         for fact in readings(found):

@@ -12,7 +12,8 @@ from reskeras.request import check_request
 from reskeras.runs import Run, create, liveness
 from reskeras.runs.events import EventWriter
 from reskeras.runs.series import CURVE, RowWriter
-from reskeras.runs.tables import TableWriter
+from reskeras.runs.statistics import OF_BLOCKS
+from reskeras.runs.tables import TableWriter, header
 
 
 class RecordedRun:
@@ -23,13 +24,24 @@ class RecordedRun:
         layers: how many layers the table has, two weights each, two layers a block.
         steps: how many steps the run is to have.
         architecture: the name that its settings hold.
+        probes: whether the outputs of its blocks are probed too; dE/dx falls by half a decade with each block to the
+            input, and the signal stays the same.
         options: options of the architecture other than its own defaults.
     """
 
     def __init__(
-        self, parent: Path, layers: int = 12, steps: int = 200, architecture: str = "resnet", **options: object
+        self,
+        parent: Path,
+        layers: int = 12,
+        steps: int = 200,
+        architecture: str = "resnet",
+        probes: bool = False,
+        **options: object,
     ) -> None:
-        request = check_request(architecture, options, {"epochs": 4})
+        level = "probes" if probes else "norms"
+        request = check_request(architecture, options, {"epochs": 4, "telemetry": level})
+        self.probes = probes
+        self.blocks: TableWriter | None = None
         self.run: Run = create(request.settings, parent)
         self.layers, self.steps, self.step = layers, steps, 0
         self.lock = liveness.hold(self.run.lock_path)
@@ -57,6 +69,10 @@ class RecordedRun:
             device="cpu:0",
         )
         self.weights = TableWriter(self.run.folder / "weights", weights_header(weights))
+        if self.probes:
+            names = tuple(dict.fromkeys(block for _, block in weights))
+            statistics, columns = [each.name for each in OF_BLOCKS], {"block": tuple(range(len(names)))}
+            self.blocks = TableWriter(self.run.folder / "blocks", header(statistics, {"block": names}, columns))
         self.curve = RowWriter(self.run.curve_path, CURVE)
         return self
 
@@ -73,7 +89,9 @@ class RecordedRun:
         depth = np.repeat(np.arange(self.layers), 2)
         wave = 0.6 * np.sin(self.step / 12 + depth / 4) + self._numbers.normal(0, 0.08, 2 * self.layers)
         norms = 10.0 ** (-3.5 + 3 * depth / self.layers - self.step / self.steps + wave)
-        write_norms(self.weights, [self.step], norms[None])
+        write_norms(self.weights, [self.step], norms[None], 1e-3 if self.probes else None)
+        if self.probes:
+            self._write_blocks()
         if self.step % 2 == 0:
             point = np.zeros(1, CURVE)
             share = self.step / self.steps
@@ -83,6 +101,20 @@ class RecordedRun:
             point["loss"] = 2.3 * np.exp(-4 * share + noise)
             point["accuracy"] = np.clip(1 - 0.9 * np.exp(-4 * share + noise), 0, 1)
             self.curve.write(point)
+
+    def _write_blocks(self) -> None:
+        known = self.blocks.header
+        values = np.full((1, len(known.statistics), known.width), np.nan, np.float32)
+        depth = np.arange(known.width)
+        measured = {
+            "backward_norm": 10.0 ** (0.5 * (depth - known.width)),
+            "forward_rms": np.ones(known.width),
+            "branch_ratio": np.full(known.width, 0.3),
+            "dead_share": np.zeros(known.width),
+        }
+        for name, numbers in measured.items():
+            values[0, known.statistics.index(name)] = numbers
+        self.blocks.add(np.array([self.step]), values)
 
     def _write_epoch(self) -> None:
         share = self.step / self.steps

@@ -6,7 +6,10 @@ import json
 import numpy as np
 import pytest
 from recorded import RecordedRun
-from reskeras_tui.follow import MOST_ROWS, Norms, RunReader, plain_line, thinned
+from reskeras_tui.curves import thinned
+from reskeras_tui.follow import RunReader
+from reskeras_tui.kept import MOST_ROWS, Norms
+from reskeras_tui.log_reader import plain_line
 from reskeras_tui.screens.live import LiveScreen
 from reskeras_tui.widgets.run_status import RunStatus
 from watching import text_of, until
@@ -53,19 +56,32 @@ def test_a_growing_run_is_shown_while_it_grows(bench, tmp_path):
     run.close()
 
 
-def test_a_thousand_layers_share_the_rows_of_the_screen(bench, tmp_path):
+def test_a_thousand_layers_are_groups_that_open(bench, tmp_path):
     run = RecordedRun(tmp_path, layers=1000).begin().grow(40)
 
     async def story(app, pilot):
         await until(pilot, lambda: app.screen.query("#heatmap"), "the map")
         heatmap = app.screen.query_one("#heatmap")
-        await until(pilot, lambda: len(heatmap._names) == 1000 and len(heatmap._steps) == 40, "all layers")
+        await until(pilot, lambda: len(heatmap._names) == 24 and len(heatmap._steps) == 40, "groups")
+        assert heatmap._names[0] == "+ stage1_block1 to stage1_block21"
+        norms = run.run.series("gradient_norm", "block").largest
+        np.testing.assert_allclose(heatmap._values[:, 0], norms[:, :21].max(1))
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: len(heatmap._names) == 24 + 21, "the blocks of the first group")
+        assert heatmap._names[:3] == ["- stage1_block1 to stage1_block21", "  + stage1_block1", "  + stage1_block2"]
+        np.testing.assert_allclose(heatmap._values[:, 1:22], norms[:, :21])
+        heatmap.select(1)
+        await pilot.press("enter")
+        await until(pilot, lambda: len(heatmap._names) == 24 + 21 + 2, "the layers of the first block")
+        assert heatmap._names[2:4] == ["    stage1_block1_conv1", "    stage1_block1_conv2"]
+        np.testing.assert_allclose(heatmap._values[:, 2:4], run.run.series("gradient_norm", "layer").largest[:, :2])
+        await pilot.press("enter")
+        await until(pilot, lambda: len(heatmap._names) == 24 + 21, "the block closed")
+        await pilot.press("b")
+        await until(pilot, lambda: len(heatmap._names) == 1000, "layers")
         starts = heatmap._plan.groups
         sizes = np.diff([*starts, 1000])
         assert starts[0] == 0 and sizes.min() >= 1 and sizes.max() - sizes.min() <= 1
-        assert "k1_conv1" in text_of(app)
-        await pilot.press("b")
-        await until(pilot, lambda: len(heatmap._names) == 500, "blocks")
 
     bench(story, size=(80, 24))
     run.close()
@@ -130,6 +146,8 @@ def test_all_screens_are_a_key_away(bench, tmp_path):
         await pilot.press("down", "enter")
         await until(pilot, lambda: "✓ finished" in status(app))
         await pilot.press("question_mark")
+        await until(pilot, lambda: "Keys" in text_of(app) and "Ask the worker for a checkpoint now" in text_of(app))
+        await pilot.press("end")
         await until(pilot, lambda: "States of a run" in text_of(app))
         await pilot.press("escape", "d")
         await until(pilot, lambda: app.screen.query("#form"))

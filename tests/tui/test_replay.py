@@ -73,7 +73,7 @@ def test_a_run_is_played_scrubbed_and_left(bench, tmp_path):
         await until(pilot, lambda: app.screen.query_one("#runs").row_count == 1)
         await pilot.press("g")
         await until(pilot, lambda: isinstance(app.screen, ReplayScreen) and "▷ replay" in words_of(app, "#status"))
-        await pilot.press("space", "home", *["right"] * 8)
+        await pilot.press("space", "less_than_sign", *["full_stop"] * 8)
         await until(pilot, lambda: "step 40 of 200" in words_of(app, "#status"))
         assert "‖ paused" in words_of(app, "#transport") and "97.2 %" not in text_of(app)
         assert len(app.screen.query_one("#heatmap")._steps) == 40
@@ -86,13 +86,13 @@ def test_a_run_is_played_scrubbed_and_left(bench, tmp_path):
         before = app.screen.player.speed
         await pilot.press("plus")
         assert app.screen.player.speed > before
-        await pilot.press("left")
+        await pilot.press("comma")
         await until(pilot, lambda: "step 36 of 200" in words_of(app, "#status"))
         transport = app.screen.query_one("#transport")
         start, width = transport._bar
         await pilot.click("#transport", offset=(1 + start + width // 2, 0))
         await until(pilot, lambda: 90 <= app.screen.player.step <= 110)
-        await pilot.press("end")
+        await pilot.press("greater_than_sign")
         await until(pilot, lambda: "97.2 %" in text_of(app) and "at the end" in words_of(app, "#transport"))
         await pilot.press("g")
         await until(pilot, lambda: type(app.screen) is LiveScreen and "✓ finished" in words_of(app, "#status"))

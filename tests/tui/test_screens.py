@@ -56,7 +56,7 @@ def test_the_live_screen_holds_what_matters(bench, tmp_path, size):
             "accuracy",
         ):
             assert part in text, part
-        for key in ("Stop", "Layers/blocks", "Log", "Design", "Runs", "Help", "Quit"):
+        for key in ("Stop", "Pause", "Map", "View", "Rows", "Set", "Log", "Design", "Runs", "Help", "Quit"):
             assert key in text.splitlines()[-1], key
         assert app.screen.query_one("#heatmap").size.height >= 6
         assert app.screen.query_one("#loss").size.height >= 5

@@ -72,6 +72,20 @@ def colour_carries_value(depth: ColourDepth) -> bool:
     return depth >= ColourDepth.INDEXED
 
 
+_preferred = "auto"
+
+
+def prefer_glyphs(setting: str) -> None:
+    """Have every plot that is made from now on, and is not told otherwise, drawn with these glyphs.
+
+    Args:
+        setting: "auto" or a glyph set.
+    """
+    global _preferred
+    resolve_glyphs(setting)
+    _preferred = setting
+
+
 def resolve_glyphs(setting: str = "auto", environ: Mapping[str, str] | None = None, encoding: str | None = None) -> str:
     """Turn a glyph setting into one of `GLYPH_SETS`.
 
@@ -83,6 +97,7 @@ def resolve_glyphs(setting: str = "auto", environ: Mapping[str, str] | None = No
     Raises:
         ValueError: if the setting is none of these words.
     """
+    setting = _preferred if setting == "auto" else setting
     if setting in GLYPH_SETS:
         return setting
     if setting != "auto":

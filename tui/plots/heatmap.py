@@ -152,7 +152,8 @@ class HeatMap(Widget):
         self._ascii = resolve_glyphs(glyphs) == "ascii"
         self._names: list[str] = []
         self._steps = np.empty(0, np.int64)
-        self._samples = np.empty((0, 0))
+        self._values = self._samples = np.empty((0, 0))
+        self._shown, self._bin_steps, self._widen = np.empty((0, 0)), 1, 1
         self._bins = TimeBins(0)
         self._steady = SteadyRange()
         self._scale: Range = (-6.0, 0.0)
@@ -183,7 +184,7 @@ class HeatMap(Widget):
 
         Args:
             steps: Step numbers since the start, rising, shape (T,).
-            values: Linear norms, shape (T, rows).
+            values: Linear norms, shape (T, rows); kept as it is, and not to be changed.
 
         Raises:
             ValueError: if the shapes do not fit each other or the names.
@@ -200,12 +201,18 @@ class HeatMap(Widget):
         if not trusted:
             self._steady.reset()
         self._bins.update(values, trusted)
-        self._steps = steps.copy()
+        self._steps, self._values = steps.copy(), values
         self._samples = values[self._sampled(len(steps) - 1)].copy()
         if rows_changed or was_empty != self._is_empty:
             self._lay_out()
         else:
             self._redraw()
+
+    def clear(self) -> None:
+        """Forget the series; the next is of something else."""
+        self._forget(len(self._names))
+        self._steady.reset()
+        self._lay_out()
 
     @property
     def scale_range(self) -> tuple[float, float]:
@@ -265,7 +272,8 @@ class HeatMap(Widget):
         return not self._ascii and self.is_attached and colour_carries_value(app_colour_depth(self.app))
 
     def _forget(self, rows: int) -> None:
-        self._steps, self._samples = np.empty(0, np.int64), np.empty((0, 0))
+        self._steps = np.empty(0, np.int64)
+        self._values = self._samples = self._shown = np.empty((0, 0))
         self._bins = TimeBins(rows)
 
     @staticmethod
@@ -314,13 +322,14 @@ class HeatMap(Widget):
         """Compute what every cell shows and repaint those that differ from what is on the screen."""
         if self._is_empty or not self._columns or not self._plan.height:
             return
-        values, _ = self._bins.shown(self._columns)
-        values = group_rows(values, self._plan.groups)
+        values, self._bin_steps = self._bins.shown(self._columns)
+        self._shown = values = group_rows(values, self._plan.groups)
         self._scale = self._steady.update(values)
         codes = cell_codes(values, self._scale, self._plan.halves)
         widen = 1
         while widen < WIDEST_STEP and 2 * widen * len(values) <= self._columns:
             widen *= 2
+        self._widen = widen
         drawn = np.full((len(codes), self._columns), EMPTY, np.int16)
         drawn[:, : widen * codes.shape[1]] = np.repeat(codes, widen, axis=1)
         previous, self._codes = self._codes, drawn
@@ -361,5 +370,5 @@ class HeatMap(Widget):
         if np.any(self._codes == ZERO):
             segments.append(Segment("   0 exactly zero", note))
         if len(self._plan.groups) > self._plan.height or len(self._plan.groups) < self._bins.rows:
-            segments.append(Segment(f"   {self._bins.rows} layers in {self._plan.height} rows", note))
+            segments.append(Segment(f"   {self._bins.rows} rows on {self._plan.height} lines", note))
         return Strip(segments)

@@ -16,8 +16,8 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Label, Static
+from textual.screen import ActiveBinding, Screen
+from textual.widgets import DataTable, Label, Static
 from textual.worker import get_current_worker
 
 from reskeras.runs import Run
@@ -28,17 +28,22 @@ from ..plots.lettered import LetteredPlot
 from ..plots.lines import Series
 from ..replaying import Player
 from ..widgets.compare_parts import CompareTable, GivenRange, SharedMap, colours, glance, span_of, verdict_lines
+from ..widgets.fitting_footer import FittingFooter, fitted
 from ..widgets.top_bar import TopBar
 from ..widgets.transport import Transport
 
 READ_SECONDS = 1.0
 """Between two readings of runs that go on."""
 
-TICK_SECONDS = 0.25
-"""Between two pictures of a replay."""
-
 PAGES = ("glance", "profile", "curves", "maps", "table")
 CURVES = ("loss", "accuracy", "validation loss", "validation accuracy")
+
+
+FIRST_KEYS = (
+    *("app.show_help", "app.quit", "show_page('glance')", "next_quantity", "next_curve", "toggle_replay", "play"),
+    *("app.show_runs", "app.export"),
+)
+"""Actions, the one first that is to be in the footer however narrow it is."""
 
 
 class RunsCompared(Message):
@@ -77,8 +82,8 @@ class CompareScreen(Screen):
         Binding("space", "play", "Play/pause"),
         Binding("comma,left", "jump(-1)", "Back", show=False, key_display=","),
         Binding("full_stop,right", "jump(1)", "Forward", show=False, key_display="."),
-        Binding("home", "go(0)", "Start", show=False),
-        Binding("end", "go(1)", "End", show=False),
+        Binding("less_than_sign,home", "go(0)", "Start", show=False, key_display="<"),
+        Binding("greater_than_sign,end", "go(1)", "End", show=False, key_display=">"),
         Binding("plus,equals_sign", "speed(1)", "Faster", show=False, key_display="+"),
         Binding("minus", "speed(-1)", "Slower", show=False, key_display="-"),
         Binding("r,escape", "app.show_runs", "Runs", key_display="r"),
@@ -130,12 +135,18 @@ class CompareScreen(Screen):
         with VerticalScroll(id="compare-words", can_focus=False):
             yield self._glance
         yield self._transport
-        yield Footer(show_command_palette=False)
+        yield FittingFooter()
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """The keys, of which so many are shown in the footer as fit."""
+        return fitted(super().active_bindings, FIRST_KEYS, self.app)
 
     def on_mount(self) -> None:
         self.action_show_page(self.page)
         self._transport.display = self.player is not None
-        self.set_interval(TICK_SECONDS, self._tick)
+        self.set_interval(self.app.preferences.period, self._tick)
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
         self._read()
 
     def on_unmount(self) -> None:

@@ -1,34 +1,47 @@
-"""The screen on which a run is watched: gradient norms layer by layer, curves, status, log."""
+"""The screen on which a run is watched: its layers as a map, a profile and a table, curves, verdicts, log."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
-import numpy as np
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
-from textual.widgets import Footer, Label
+from textual.screen import ActiveBinding, Screen
 
 from reskeras.runs import Run
 from reskeras.runs.folder import LIVE_STATES
 
+from ..courses import QUANTITIES, View
 from ..follow import Snapshot
-from ..plots.heatmap import HeatMap
-from ..plots.lines import LinePlot, Series
+from ..widgets.curves_pane import CurvesPane
+from ..widgets.fitting_footer import FittingFooter, fitted
+from ..widgets.layers_pane import VIEWS, LayersPane
 from ..widgets.log_pane import LogPane
 from ..widgets.run_status import RunStatus
 from ..widgets.top_bar import TopBar
-
-TRAINING_STYLE, VALIDATION_STYLE = "$secondary", "$accent"
-"""The theme's colours of the two kinds of curve; marks for validation tell them apart by shape too."""
+from ..widgets.verdict_lines import VerdictLines
+from .adjust import AdjustScreen
 
 PAUSABLE, RESUMABLE = ("running",), ("paused", "stopped", "resumable")
 """States in which a run can be paused, and in which it can go on."""
 
 LOG_HEIGHT = 40
 """Lines of the terminal from which on the log is shown without being asked for."""
+
+ROOMY = (130, 36)
+"""Columns and lines from which on the profile stands beside the map without being asked for."""
+
+FIRST_KEYS = (
+    *("app.show_help", "app.quit", "stop", "resume", "pause", "next_quantity", "next_view", "adjust", "toggle_log"),
+    *("toggle_rows", "app.show_runs", "app.show_design", "next_curve", "checkpoint", "toggle_log_axis", "smooth"),
+)
+"""Actions, the one first that is to be in the footer however narrow it is."""
+
+COMMANDS = ("stop", "adjust", "checkpoint")
+"""Actions that ask something of a worker."""
 
 
 class LiveScreen(Screen):
@@ -42,7 +55,14 @@ class LiveScreen(Screen):
         Binding("s", "stop", "Stop"),
         Binding("p", "pause", "Pause"),
         Binding("p", "resume", "Resume"),
-        Binding("b", "toggle_rows", "Layers/blocks"),
+        Binding("m", "next_quantity", "Map"),
+        Binding("v", "next_view", "View"),
+        Binding("b", "toggle_rows", "Rows"),
+        Binding("c", "next_curve", "Curve"),
+        Binding("y", "toggle_log_axis", "Log axis"),
+        Binding("t", "smooth", "Smooth"),
+        Binding("a", "adjust", "Set"),
+        Binding("k", "checkpoint", "Checkpoint"),
         Binding("l", "toggle_log", "Log"),
         Binding("d,escape", "app.show_design", "Design", key_display="d"),
         Binding("r", "app.show_runs", "Runs"),
@@ -51,54 +71,54 @@ class LiveScreen(Screen):
         Binding("f1", "app.show_help", "Help", show=False),
         Binding("q", "app.quit", "Quit"),
     ]
+    AUTO_FOCUS = "#heatmap"
 
     def __init__(self, run: Run) -> None:
         super().__init__()
         self.run = run
-        self.by = "layer"
-        self._names: tuple[str, ...] | None = None
+        self.view = View()
+        self._snapshot: Snapshot | None = None
         self._state = ""
         self._by_script = False
 
         self._status = RunStatus(run.name, id="status")
-        self._rows_title = Label("", id="heatmap-title", markup=False)
-        self._heatmap = HeatMap(id="heatmap")
+        self._verdicts = VerdictLines(id="verdicts")
+        self._layers = LayersPane(id="layers")
+        self._curves = CurvesPane(id="curves")
         self._log_pane = LogPane(id="log")
-        self._plots = {
-            "loss": LinePlot(log_y=True, id="loss"),
-            "accuracy": LinePlot(y_range=(0.0, 1.0), id="accuracy"),
-            "metric": LinePlot(id="metric"),
-        }
 
     def compose(self) -> ComposeResult:
         yield TopBar("live", str(self.run.folder.parent))
         yield self._status
+        yield self._verdicts
         with Horizontal(id="live-body"):
             with Vertical(id="gradients"):
-                yield self._rows_title
-                yield self._heatmap
+                yield self._layers
                 yield self._log_pane
-            with Vertical(id="curves"):
-                yield from self._plots.values()
-        yield Footer(show_command_palette=False)
+            yield self._curves
+        yield FittingFooter()
 
     def on_mount(self) -> None:
-        self._title_rows()
-        self._plots["metric"].display = False
-        self.set_class(self.app.size.height >= LOG_HEIGHT, "-log")
+        width, height = self.app.size
+        self._layers.show_part("profile" if width >= ROOMY[0] and height >= ROOMY[1] else "map")
+        self.set_class(height >= LOG_HEIGHT, "-log")
 
-    def _title_rows(self) -> None:
-        self._rows_title.update(f"gradient norm of each {self.by}, the first at the top")
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """The keys, of which so many are shown in the footer as fit."""
+        return fitted(super().active_bindings, FIRST_KEYS, self.app)
 
     def show(self, snapshot: Snapshot) -> None:
         """Show how the run stands."""
         # The last reading may arrive while the screen is being taken down.
         if not (self.is_mounted and self._status.is_attached):
             return
+        self._snapshot = snapshot
         self._status.show(snapshot)
-        if snapshot.by == self.by:
-            self._show_norms(snapshot)
-        self._show_curves(snapshot)
+        self._verdicts.show(snapshot.verdicts)
+        if snapshot.view == self.view:
+            self._layers.show(snapshot)
+        self._curves.show(snapshot)
         self._log_pane.show(snapshot)
         if (snapshot.state, snapshot.by_script) != (self._state, self._by_script):
             self._state, self._by_script = snapshot.state, snapshot.by_script
@@ -108,42 +128,12 @@ class LiveScreen(Screen):
                 self.add_class("-log")
             self.refresh_bindings()
 
-    def _show_norms(self, snapshot: Snapshot) -> None:
-        if snapshot.names != self._names:
-            self._names = snapshot.names
-            self._heatmap.set_rows(list(snapshot.names))
-        if len(snapshot.steps):
-            self._heatmap.update_data(snapshot.steps, snapshot.norms)
-
-    def _show_curves(self, snapshot: Snapshot) -> None:
-        curve, validation = snapshot.curve, snapshot.validation
-        for name, validated in (("loss", validation.loss), ("accuracy", validation.accuracy)):
-            self._draw(
-                self._plots[name],
-                Series(name, curve["step"], curve[name], TRAINING_STYLE),
-                Series("validation", validation.step, validated, VALIDATION_STYLE, marks=True),
-            )
-        self._plots["accuracy"].display = snapshot.has_accuracy
-        self._plots["metric"].display = bool(snapshot.metrics) and not snapshot.has_accuracy
-        for metric in snapshot.metrics[:1]:
-            self._draw(
-                self._plots["metric"],
-                Series(metric.name, metric.step, metric.training, TRAINING_STYLE, marks=True),
-                Series("validation", metric.step, metric.validation, VALIDATION_STYLE, marks=True),
-            )
-
-    def _draw(self, plot: LinePlot, *series: Series) -> None:
-        if plot.id == "loss":
-            # A loss of somebody's own may be below 0, where a logarithm would hide it.
-            plot.log_y = not any(np.any(one.y <= 0) for one in series)
-        plot.set_series([one for one in series if np.isfinite(one.y).any()])
-
     # What the keys do
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        # None greys the key in the footer: there is nothing to stop, or a script trains, which takes no commands and
-        # prints where it was started.
-        if action == "stop" and (self._by_script or self._state not in LIVE_STATES or self._state == "stopping"):
+        # None greys the key in the footer: there is nothing to ask a worker for, or a script trains, which takes no
+        # commands and prints where it was started.
+        if action in COMMANDS and (self._by_script or self._state not in LIVE_STATES or self._state == "stopping"):
             return None
         # One key for both, of which the footer shows the one that can be done.
         resumable = self._state in RESUMABLE and not self._by_script
@@ -173,12 +163,56 @@ class LiveScreen(Screen):
         else:
             self.app.resume_run(self.run)
 
+    def action_checkpoint(self) -> None:
+        """Ask the worker for a checkpoint now."""
+        self.app.ask_run(self.run, "checkpoint")
+
+    def action_adjust(self) -> None:
+        """Change the learning rate or the level of telemetry of the live run."""
+        snapshot = self._snapshot
+        if snapshot is not None:
+            self.app.push_screen(AdjustScreen(self.run, snapshot.learning_rate, snapshot.level))
+
+    def action_next_quantity(self) -> None:
+        """Show another quantity of the layers: gradient norm, dE/dx, update ratio, forward RMS and others."""
+        place = QUANTITIES.index(self.view.quantity)
+        self._look(quantity=QUANTITIES[(place + 1) % len(QUANTITIES)])
+
+    def action_next_view(self) -> None:
+        """Show the layers as a map, as a profile over depth, as a table, or all that is said of the run."""
+        part = VIEWS[(VIEWS.index(self._layers.part) + 1) % len(VIEWS)]
+        self._layers.show_part(part)
+        self._look(sheet=part == "table")
+
     def action_toggle_rows(self) -> None:
-        """Make a row of the map a layer or a whole block."""
-        self.by = "block" if self.by == "layer" else "layer"
-        self._title_rows()
-        self.app.follow(self.run, self.by)
+        """Make a row a layer or a whole block; enter opens a block."""
+        shown = self._snapshot.by if self._snapshot is not None else "layer"
+        by = self.view.by if self.view.by != "auto" else shown
+        self._look(by="block" if by == "layer" else "layer")
+
+    def action_next_curve(self) -> None:
+        """Show the curve of another metric below the loss."""
+        self._curves.next_metric()
+
+    def action_toggle_log_axis(self) -> None:
+        """Make the axes of the curves logarithmic: of the loss, of all, of none."""
+        self._curves.next_log_axis()
+
+    def action_smooth(self) -> None:
+        """Smooth the curves: over 10 points, over 50, or not at all."""
+        self._curves.next_smoothing()
 
     def action_toggle_log(self) -> None:
         """Show or hide the log."""
         self.toggle_class("-log")
+
+    @on(LayersPane.Opened)
+    def _open(self, event: LayersPane.Opened) -> None:
+        self._look(opened=self.view.opened ^ {event.name})
+
+    def _look(self, **changes) -> None:
+        """Have something else of the layers read."""
+        view = replace(self.view, **changes)
+        if view != self.view:
+            self.view = view
+            self.app.follow(self.run, view)

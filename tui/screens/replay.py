@@ -7,17 +7,22 @@ from typing import ClassVar
 
 from textual import on
 from textual.binding import Binding
+from textual.screen import ActiveBinding
 from textual.widgets import Footer
 
 from reskeras.runs import Run
 
 from ..follow import Snapshot
 from ..replaying import Player, cut
+from ..widgets.fitting_footer import fitted
 from ..widgets.transport import Transport
-from .live import LiveScreen
+from .live import FIRST_KEYS, LiveScreen
 
-TICK_SECONDS = 0.25
-"""Between two pictures."""
+REPLAY_KEYS = (
+    *("app.show_help", "app.quit", "play", "jump(-1)", "jump(1)", "speed(1)", "speed(-1)", "leave"),
+    *("next_quantity", "next_view", "toggle_rows"),
+)
+"""Actions, the one first that is to be in the footer however narrow it is."""
 
 
 class ReplayScreen(LiveScreen):
@@ -34,8 +39,8 @@ class ReplayScreen(LiveScreen):
         Binding("full_stop,right", "jump(1)", "Forward", key_display="."),
         Binding("left_square_bracket", "step(-1)", "Step back", show=False, key_display="["),
         Binding("right_square_bracket", "step(1)", "Step forward", show=False, key_display="]"),
-        Binding("home", "go(0)", "Start", show=False),
-        Binding("end", "go(1)", "End", show=False),
+        Binding("less_than_sign,home", "go(0)", "Start", show=False, key_display="<"),
+        Binding("greater_than_sign,end", "go(1)", "End", show=False, key_display=">"),
         Binding("plus,equals_sign", "speed(1)", "Faster", key_display="+"),
         Binding("minus", "speed(-1)", "Slower", key_display="-"),
         Binding("g", "leave", "As it stands"),
@@ -48,9 +53,14 @@ class ReplayScreen(LiveScreen):
         self._ticked = time.monotonic()
         self._transport = Transport(id="transport")
 
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """The keys, of which so many are shown in the footer as fit."""
+        return fitted(super(LiveScreen, self).active_bindings, REPLAY_KEYS + FIRST_KEYS, self.app)
+
     def on_mount(self) -> None:
         self.mount(self._transport, before=self.query_one(Footer))
-        self.set_interval(TICK_SECONDS, self._tick)
+        self.set_interval(self.app.preferences.period, self._tick)
 
     def show(self, snapshot: Snapshot) -> None:
         """Take up the whole run, and show as much of it as has been played."""

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.screen import Screen
-from textual.widgets import Footer, Input, Label, Static
+from textual.screen import ActiveBinding, Screen
+from textual.widgets import Input, Label, Static
 from textual.worker import get_current_worker
 
 from reskeras.runs import Run, RunError, keeping, labels
@@ -21,6 +21,7 @@ from reskeras.runs.folder import LIVE_STATES, check_name
 from .. import run_list, words
 from ..comparing import LETTERS
 from ..messages import RunsListed
+from ..widgets.fitting_footer import FittingFooter, fitted
 from ..widgets.run_table import SORTABLE, RunTable
 from ..widgets.top_bar import TopBar
 from .ask import AskScreen, ConfirmScreen
@@ -37,6 +38,13 @@ BUSIEST = 0.15
 PLACEHOLDER = "/ filters by name, state, setting, tag, note"
 
 RESUMABLE = ("stopped", "resumable")
+
+
+FIRST_KEYS = (
+    *("app.show_help", "app.quit", "open", "filter", "sort", "mark", "compare", "replay", "delete", "app.export"),
+    *("tag", "note", "rename", "resume", "app.show_design"),
+)
+"""Actions, the one first that is to be in the footer however narrow it is."""
 
 
 class FilterInput(Input):
@@ -98,7 +106,12 @@ class RunsScreen(Screen):
         yield self._note
         yield self._table
         yield self._detail
-        yield Footer(show_command_palette=False)
+        yield FittingFooter()
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """The keys, of which so many are shown in the footer as fit."""
+        return fitted(super().active_bindings, FIRST_KEYS, self.app)
 
     def on_mount(self) -> None:
         self._show_marks()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from textual.widgets import Log
 
-from ..follow import LOG_LINES, Snapshot
+from ..follow import Snapshot
+from ..log_reader import LOG_LINES
 
 
 class LogPane(Log):

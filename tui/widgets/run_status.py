@@ -10,10 +10,17 @@ from textual.content import Content
 from textual.widgets import Static
 
 from .. import words
-from ..follow import Metric, Snapshot
+from ..curves import Metric
+from ..follow import Snapshot
 
 GAP = "   "
 """Between two facts on a line."""
+
+ROOMY_HEIGHT = 36
+"""Lines of the terminal from which on nothing is left out."""
+
+STEERED = ("checkpoint", "learning_rate", "telemetry")
+"""Commands whose request and answer are told; others change the state, which tells them."""
 
 NARROWEST_BAR, WIDEST_BAR = 8, 40
 """Cells of the progress bar."""
@@ -69,11 +76,18 @@ class RunStatus(Static):
         if self._snapshot is None:
             self.update(Content.assemble(self._flow([Fact("", self._run_name, role="name")], width)))
             return
+        results = _results(self._snapshot)
+        for fact in _costs(self._snapshot):
+            # Where lines are few, what it costs is told only in the room that is left.
+            if self.app.size.height >= ROOMY_HEIGHT or _width([*results, fact]) <= width:
+                results.append(fact)
         lines = [
             self._flow(_identity(self._snapshot), width),
             self._progress(self._snapshot, width),
-            self._flow(_results(self._snapshot), width),
+            self._flow(results, width),
         ]
+        if steering := _steering(self._snapshot):
+            lines.append(self._flow(steering, width))
         if ending := _ending(self._snapshot):
             lines.append(self._flow([ending], width))
         self.update(Content("\n").join(lines))
@@ -185,6 +199,50 @@ def _results(snapshot: Snapshot) -> list[Fact]:
     if tested := snapshot.events.get("tested"):
         facts.append(Fact("test accuracy ", words.share(tested.get("test_accuracy")), role="good"))
     return facts
+
+
+def _width(facts: list[Fact]) -> int:
+    return sum(fact.width for fact in facts) + len(GAP) * (len(facts) - 1)
+
+
+def _costs(snapshot: Snapshot) -> Iterator[Fact]:
+    """Give what the run takes: its memory, and what measuring it does."""
+    memory, telemetry = snapshot.events.get("memory", {}), snapshot.events.get("telemetry", {})
+    taken, room = memory.get("resident") or memory.get("expected"), memory.get("room")
+    if snapshot.is_live and _is_size(taken):
+        yield Fact("memory ", words.size(taken), f" of {words.size(room)}" if _is_size(room) else "")
+    if snapshot.level:
+        seconds = telemetry.get("callback_seconds")
+        total = float(snapshot.curve["seconds"][-1]) if len(snapshot.curve) else 0.0
+        # The worker tells what it took when it ends.
+        cost = f", {100 * seconds / total:.1f} % of the time" if _is_size(seconds) and total > 0 else ""
+        yield Fact("telemetry ", snapshot.level, cost)
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+
+
+def _steering(snapshot: Snapshot) -> list[Fact]:
+    """Return what the worker was asked for and has not taken up yet, and its last answer."""
+    facts = [
+        Fact("", f"… {_asked(each.name, each.value)}", " asked for, not taken up yet", role="live")
+        for each in snapshot.waiting
+        if each.name in STEERED
+    ]
+    answer = snapshot.events.get("answer", {})
+    if snapshot.is_live and answer.get("asked") in STEERED:
+        asked, step = _asked(answer["asked"], answer.get("value")), answer.get("step")
+        if answer.get("done"):
+            facts.append(Fact("", f"✓ {asked}", f" at step {step:,}" if isinstance(step, int) else "", role="good"))
+        else:
+            facts.append(Fact("", f"✗ {asked}", f" refused: {answer.get('refusal', '')}", role="bad"))
+    return facts
+
+
+def _asked(name: str, value: object) -> str:
+    shown = f"{value:g}" if isinstance(value, float) else value
+    return name.replace("_", " ") + ("" if value is None else f" {shown}")
 
 
 def _metric_fact(metric: Metric) -> Fact:

@@ -1,0 +1,221 @@
+"""What was measured of the layers: a map over time, a profile over depth, a table, and all verdicts."""
+
+from __future__ import annotations
+
+import numpy as np
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.message import Message
+from textual.widgets import Label, Static
+
+from reskeras.runs.statistics import ALL
+
+from ..courses import title
+from ..follow import Snapshot
+from ..kept import Profile
+from ..plots.lines import LinePlot, Series
+from ..plots.scale import short_number
+from .cursor_map import CursorMap
+from .layer_table import HEADINGS, LayerTable
+from .verdict_lines import VerdictLines
+
+VIEWS = ("map", "profile", "table", "verdicts")
+"""What can be shown, in the order in which a key goes through it; the map stays beside the others where there is
+room."""
+
+NOW_STYLE, START_STYLE, CURSOR_STYLE = "$secondary", "dim", "$accent"
+"""The colours of the profile; the numbers of its lines tell them apart too."""
+
+HINT = "arrow keys read a cell"
+
+
+class LayersPane(Vertical):
+    """The layers of a run.
+
+    Attributes:
+        part: which of `VIEWS` is shown.
+    """
+
+    class Opened(Message):
+        """A row is to be opened, or closed."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.part = "map"
+        self._snapshot: Snapshot | None = None
+        self._drawn: tuple[str, str] | None = None
+        self._title = Label("", id="heatmap-title", markup=False)
+        self._lacking = Static("", id="lacking", markup=False)
+        self._map = CursorMap(id="heatmap")
+        self._reading = Label(HINT, id="reading", markup=False)
+        self._profile = LinePlot(log_y=True, id="profile")
+        self._slope = Static("", id="slope", markup=False)
+        self._table = LayerTable(id="table")
+        self._said = VerdictLines(whole=True, id="all-verdicts")
+
+    def compose(self) -> ComposeResult:
+        yield self._title
+        yield self._lacking
+        with Vertical(id="map-part"):
+            yield self._map
+            yield self._reading
+        with Vertical(id="profile-part"):
+            yield self._profile
+            yield self._slope
+        with Vertical(id="table-part"):
+            yield self._table
+        with VerticalScroll(id="verdicts-part"):
+            yield self._said
+
+    def on_mount(self) -> None:
+        self.show_part(self.part)
+
+    def show_part(self, part: str) -> None:
+        """Show one of `VIEWS`."""
+        self.part = part
+        for view in VIEWS:
+            self.set_class(view == part, f"-{view}")
+        if self.is_mounted:
+            target = {"table": self._table, "verdicts": self.query_one("#verdicts-part")}.get(part, self._map)
+            self.call_after_refresh(target.focus)
+        self._draw()
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Show what there is of the layers."""
+        self._snapshot = snapshot
+        self._draw()
+
+    def _draw(self) -> None:
+        snapshot = self._snapshot
+        if snapshot is None:
+            return
+        self._title.update(f"{title(snapshot.view.quantity)} of each {snapshot.by}, the first at the top")
+        self._lacking.update(snapshot.lacking)
+        self.set_class(bool(snapshot.lacking), "-lacking")
+        self._said.show(snapshot.verdicts)
+        self._draw_map(snapshot)
+        self._draw_profile(snapshot)
+        self._draw_table(snapshot)
+
+    # The map
+
+    def _draw_map(self, snapshot: Snapshot) -> None:
+        key = snapshot.view.quantity, snapshot.by
+        if key != self._drawn:
+            self._drawn = key
+            self._map.clear()
+        self._map.set_rows(_labels(snapshot))
+        if len(snapshot.steps):
+            self._map.update_data(snapshot.steps, snapshot.norms)
+        self._read_cell()
+
+    def _read_cell(self) -> None:
+        found = self._map.reading()
+        self._reading.update(HINT if found is None else self._words(found))
+
+    def _words(self, found) -> str:
+        snapshot = self._snapshot
+        name, quantity = snapshot.rows[found.row].name, title(snapshot.view.quantity)
+        value = short_number(found.value, 6) if np.isfinite(found.value) else f"not finite ({found.value})"
+        step = f"step {found.last:,}"
+        if found.first != found.last:
+            step = f"largest of steps {found.first:,} to {found.last:,}"
+        opens = {True: "   enter closes it", False: "   enter opens it", None: ""}[snapshot.rows[found.row].open]
+        return f"{name}   {step}   {quantity} {value}{opens}"
+
+    # The profile
+
+    def _draw_profile(self, snapshot: Snapshot) -> None:
+        profile = snapshot.profile
+        if profile is None or not self._profile.size.height:
+            return
+        depth = np.arange(1, len(profile.names) + 1, dtype=float)
+        lines = [
+            Series("start", depth, profile.start, START_STYLE),
+            Series("now", depth, profile.now, NOW_STYLE),
+        ]
+        row = self._map.row
+        if row is not None and row < len(snapshot.rows):
+            chosen = snapshot.rows[row]
+            if chosen.unit == snapshot.by:
+                at = slice(chosen.first, chosen.last)
+                lines.append(Series(chosen.name, depth[at], profile.now[at], CURSOR_STYLE, marks=True))
+        self._profile.set_series([each for each in lines if np.isfinite(each.y).any()])
+        self._slope.update(_slope_words(profile, snapshot.by))
+
+    # The table
+
+    def _draw_table(self, snapshot: Snapshot) -> None:
+        if not self._table.size.height:
+            return
+        columns = _table_columns(snapshot)
+        self._table.show(_labels(snapshot), columns)
+
+    # One cursor for both
+
+    @on(CursorMap.Moved)
+    def _map_moved(self, event: CursorMap.Moved) -> None:
+        self._table.select(event.row)
+        self._cursor_moved()
+
+    @on(LayerTable.Moved)
+    def _table_moved(self, event: LayerTable.Moved) -> None:
+        self._map.select(event.row)
+        self._cursor_moved()
+
+    def _cursor_moved(self) -> None:
+        if self._snapshot is not None:
+            self._read_cell()
+            self._draw_profile(self._snapshot)
+
+    @on(CursorMap.Opened)
+    @on(LayerTable.Opened)
+    def _opened(self, event: CursorMap.Opened | LayerTable.Opened) -> None:
+        event.stop()
+        snapshot = self._snapshot
+        if snapshot is not None and event.row < len(snapshot.rows) and snapshot.rows[event.row].open is not None:
+            self.post_message(self.Opened(snapshot.rows[event.row].name))
+
+
+def _labels(snapshot: Snapshot) -> list[str]:
+    """Return the names of the rows, indented, with a sign where they open or close."""
+    signs = {True: "- ", False: "+ ", None: ""}
+    return ["  " * row.level + signs[row.open] + row.name for row in snapshot.rows]
+
+
+def _slope_words(profile: Profile, by: str) -> str:
+    slope, start = profile.slope, profile.start_slope
+    if not np.isfinite(slope.per_block):
+        return "no slope: fewer than two numbers"
+    return (
+        f"slope {slope.per_block:+.3g} decades a {by} (start {start.per_block:+.3g})   "
+        f"span {slope.decades:.2g} decades (start {start.decades:.2g})"
+    )
+
+
+def _table_columns(snapshot: Snapshot) -> dict[str, np.ndarray]:
+    """Return heading -> a number for each row."""
+    profile, quantity, columns = snapshot.profile, snapshot.view.quantity, {}
+    if profile is not None:
+        now, start = (_of_rows(snapshot, values) for values in (profile.now, profile.start))
+        heading = HEADINGS.get(quantity, ALL[quantity].title)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            columns = {heading: now, "start": start, "times": now / start}
+    for other, values in (snapshot.sheet or {}).items():
+        if other != quantity and len(values) == len(snapshot.rows):
+            columns[HEADINGS[other]] = values
+    return columns
+
+
+def _of_rows(snapshot: Snapshot, values: np.ndarray) -> np.ndarray:
+    """Return the largest value of each row's members; of a row inside of an open block, none."""
+    found = np.full(len(snapshot.rows), np.nan)
+    for place, row in enumerate(snapshot.rows):
+        if row.unit == snapshot.by and row.last <= len(values):
+            found[place] = values[row.first : row.last].max()
+    return found
