@@ -39,6 +39,18 @@ class TrainingOptions(Reading):
     learning_rate: float | None = Field(
         None, gt=0, le=MOST_RATE, description="Step size; empty means 0.001 for adam and adamw, 0.05 for sgd."
     )
+    schedule: Literal["constant", "cosine", "step"] = Field(
+        "constant",
+        description="How the learning rate goes: cosine falls to 0 at the end, step to a tenth at half and to a "
+        "hundredth at three quarters of the steps.",
+    )
+    warmup: int = Field(0, ge=0, le=10**6, description="Steps over which the learning rate rises to its height.")
+    clip_norm: float | None = Field(
+        None, gt=0, le=10**6, description="Largest norm of all gradients together; larger ones are scaled down to it."
+    )
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="Share of each label that is spread over all classes, in the loss that is trained."
+    )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of initial weights, data order and dropout.")
     validation_split: float = Field(
         0.1, ge=0, le=0.9, description="Share of the training samples kept aside to validate after each epoch."

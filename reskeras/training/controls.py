@@ -119,6 +119,8 @@ class Controls:
 
     def _learning_rate(self, synced, step, checkpoint, value, identifier):
         model = synced()
+        if isinstance(model.optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+            raise Refused("The learning rate follows a schedule, which was chosen when the run was started.")
         before = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
         model.optimizer.learning_rate = value
         return {"before": before}

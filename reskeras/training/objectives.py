@@ -15,27 +15,60 @@ NO_LABEL = -1
 """The label of a token that counts neither in the loss nor in the accuracy."""
 
 
-def objective(task: str) -> dict[str, Any]:
+class SmoothedCrossentropy(keras.losses.Loss):
+    """Cross-entropy of logits against class numbers, of which a share counts for all classes alike.
+
+    Szegedy et al. 2016, 1512.00567, section 7.
+
+    Args:
+        share: the share that is spread, from 0 to 1.
+        reduction: as of any loss of Keras's.
+    """
+
+    def __init__(self, share: float, reduction: str = "sum_over_batch_size"):
+        super().__init__(reduction=reduction)
+        self.share = share
+
+    def call(self, y_true, y_pred):
+        labels = keras.ops.one_hot(keras.ops.cast(y_true, "int32"), y_pred.shape[-1], dtype=y_pred.dtype)
+        return keras.losses.categorical_crossentropy(labels, y_pred, from_logits=True, label_smoothing=self.share)
+
+    def get_config(self):
+        return {"share": self.share, "reduction": self.reduction}
+
+
+def objective(task: str, smoothing: float = 0.0) -> dict[str, Any]:
     """Return the arguments of `compile` for a task: its loss, and the metric called accuracy.
+
+    Args:
+        task: a name in `tasks.TASKS`.
+        smoothing: the share of each label that is spread over all classes.
 
     The loss of tokens is the mean over those that have a label: nats a token for language.
     """
     if task == "classes":
         return {
-            "loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            "loss": _crossentropy(smoothing, "sum_over_batch_size"),
             "metrics": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         }
     if task == "game":
-        moves, value = keras.losses.CategoricalCrossentropy(from_logits=True), keras.losses.MeanSquaredError()
+        moves = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)
+        value = keras.losses.MeanSquaredError()
         # A move counts as right where it is among those that are best.
         right = keras.metrics.MeanMetricWrapper(_is_among_best, name="accuracy")
         return {"loss": {"output": moves, "value": value}, "metrics": {"output": [right], "value": []}}
     # Of several tokens a sample, of which some are padding: weights are 1 and 0.
     return {
-        "loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight"),
+        "loss": _crossentropy(smoothing, "mean_with_sample_weight"),
         "metrics": [],
         "weighted_metrics": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
     }
+
+
+def _crossentropy(smoothing: float, reduction: str) -> keras.losses.Loss:
+    if smoothing:
+        return SmoothedCrossentropy(smoothing, reduction)
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
 
 
 def _is_among_best(shares, logits):

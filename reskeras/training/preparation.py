@@ -17,6 +17,7 @@ from reskeras.steps import Conv, Standardize
 from reskeras.telemetry import make_ready, watch
 from reskeras.training.batches import Batches
 from reskeras.training.objectives import objective
+from reskeras.training.optimizing import make_optimizer
 
 REMAT = {"no": False, "yes": True, "sqrt": "sqrt"}
 
@@ -70,6 +71,8 @@ def prepare(settings: RunSettings, data: datasets.Dataset | None = None) -> Prep
     backend.make_repeatable(training.seed)
     keras.config.set_dtype_policy(training.precision)
     data = datasets.load(training.data, training) if data is None else data
+    train, held_out = datasets.split(data, training.validation_split, training.seed)
+    batches = Batches(data, train, training.batch_size, training.seed)
     began = time.perf_counter()
     plan = plan_of(settings, data)
     if training.remat != "no":
@@ -77,16 +80,14 @@ def prepare(settings: RunSettings, data: datasets.Dataset | None = None) -> Prep
     network = builder.build_plan(plan, stacked=training.stacked, remat=REMAT[training.remat])
     model = watch(network) if reaches(training.telemetry, "probes") else network
     model.compile(
-        make_optimizer(training),
-        **objective(data.task),
+        make_optimizer(training, training.total_steps(len(batches))),
+        **objective(data.task, training.label_smoothing),
     )
     if _gains_by_xla(plan, training):
         backend.compile_whole_step(model)
-    train, held_out = datasets.split(data, training.validation_split, training.seed)
     # What draws from the backend's own generator in training finds it as a rehearsal leaves it.
     backend.make_repeatable(training.seed)
     seconds = time.perf_counter() - began
-    batches = Batches(data, train, training.batch_size, training.seed)
     return Prepared(settings, data, plan, network, model, batches, held_out, seconds)
 
 
@@ -150,13 +151,3 @@ def plan_of(settings: RunSettings, data: datasets.Dataset) -> Plan:
     if data.vocabulary is not None:
         return plan
     return replace(plan, stem=(Standardize(*data.moments()), *plan.stem))
-
-
-def make_optimizer(training: TrainingOptions) -> keras.optimizers.Optimizer:
-    """Return the optimizer that training options ask for."""
-    rate = training.rate()
-    if training.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True)
-    if training.optimizer == "adamw":
-        return keras.optimizers.AdamW(rate, weight_decay=0.01)
-    return keras.optimizers.Adam(rate)

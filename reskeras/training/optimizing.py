@@ -1,0 +1,61 @@
+"""The optimizer that training options ask for, and how its learning rate goes from step to step."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+
+from reskeras.runs.settings import TrainingOptions
+
+
+class Course(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that rises in a straight line, then stays, falls as a cosine, or falls in two steps.
+
+    Args:
+        kind: `"constant"`; `"cosine"`, (1 + cos(pi p)) / 2 of the rate at the part p of the steps after the rise
+            (Loshchilov and Hutter 2017, 1608.03983, without restarts); or `"step"`, a tenth from half of all steps on
+            and a hundredth from three quarters on (He et al. 2015, section 4.2).
+        rate: the highest rate.
+        steps: of the whole training.
+        warmup: steps of the rise; the first step has the rate divided by them.
+    """
+
+    def __init__(self, kind: str, rate: float, steps: int, warmup: int):
+        super().__init__()
+        self.kind, self.rate, self.steps, self.warmup = kind, rate, steps, warmup
+
+    def __call__(self, step):
+        ops = keras.ops
+        step = ops.cast(step, "float32")
+        rate = ops.convert_to_tensor(self.rate, "float32")
+        if self.kind == "cosine":
+            done = (step - self.warmup) / max(self.steps - self.warmup, 1)
+            rate = rate * 0.5 * (1 + ops.cos(math.pi * ops.clip(done, 0.0, 1.0)))
+        elif self.kind == "step":
+            falls = ops.cast(step >= self.steps / 2, "float32") + ops.cast(step >= 0.75 * self.steps, "float32")
+            rate = rate * 0.1**falls
+        if self.warmup:
+            rate = rate * ops.minimum((step + 1) / self.warmup, 1.0)
+        return rate
+
+    def get_config(self):
+        return {"kind": self.kind, "rate": self.rate, "steps": self.steps, "warmup": self.warmup}
+
+
+def make_optimizer(training: TrainingOptions, steps: int) -> keras.optimizers.Optimizer:
+    """Return the optimizer that training options ask for.
+
+    Args:
+        training: the options.
+        steps: of the whole training.
+    """
+    rate = training.rate()
+    if training.schedule != "constant" or training.warmup:
+        rate = Course(training.schedule, rate, steps, training.warmup)
+    further = {"global_clipnorm": training.clip_norm} if training.clip_norm else {}
+    if training.optimizer == "sgd":
+        return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **further)
+    if training.optimizer == "adamw":
+        return keras.optimizers.AdamW(rate, weight_decay=0.01, **further)
+    return keras.optimizers.Adam(rate, **further)
