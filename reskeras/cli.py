@@ -35,6 +35,7 @@ COMMANDS = {
     "empty-trash": "keeping:empty_trash",
     "list": "networks:list_networks",
     "describe": "describe:describe_group",
+    "data": "data:show_data",
     "doctor": "doctor:doctor",
 }
 """Each command, in the order of the help, with its module in `reskeras.commands` and its name there."""
@@ -91,6 +92,7 @@ def cli():
       reskeras train resnet --depth 56 --skip none --backend jax
       reskeras list
       reskeras describe highway --depth 50
+      reskeras data my-folder-of-images
       reskeras runs --state finished --sort loss
       reskeras verdict resnet-20-add-digits-1
       reskeras predict my-run "a text"

@@ -92,6 +92,17 @@ def test_columns_are_found_by_name_or_number(tmp_path, head, reading):
     assert {*texts(data, "train"), *texts(data, "test")} >= {"good film"}
 
 
+@pytest.mark.parametrize(("name", "sign"), [("d.tsv", "\t"), ("d.csv", ",")])
+def test_labels_called_y_are_no_names_of_columns(tmp_path, name, sign):
+    path = tmp_path / name
+    path.write_text("".join(f"1.{place}{sign}{label}\n" for place, label in enumerate("ynynyn")))
+    data = load(path)
+    assert data.encoding.labels == ("n", "y")
+    assert data.shape.train + data.shape.test == 6
+    path.write_text(f"text{sign}y\n" + "".join(f"1.{place}{sign}{label}\n" for place, label in enumerate("abab")))
+    assert load(path).encoding.labels == ("a", "b")
+
+
 def test_a_share_of_every_class_is_kept_for_the_test(tmp_path):
     path = tmp_path / "many.tsv"
     path.write_text("".join(f"text {n}\t{'rare' if n % 10 == 0 else 'common'}\n" for n in range(200)))

@@ -202,7 +202,9 @@ def test_a_missing_file_is_refused_with_the_nearest_name(tmp_path):
 
 def test_an_unknown_name_is_refused_with_the_names_that_exist():
     said = refusal("digit")
-    assert said.startswith(f"There is no data set 'digit' (data sets: {', '.join(EMBEDDED)}; or the path of your own:")
+    assert said.startswith(
+        f"There is no data set 'digit' (data sets: {', '.join((*EMBEDDED, *datasets.KNOWN))}; or the path of your own:"
+    )
     assert said.endswith(" Did you mean digits?")
 
 

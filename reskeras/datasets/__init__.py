@@ -14,6 +14,7 @@ from reskeras.datasets import (
     digits,
     formats,
     kept,
+    known,
     python_docs,
     python_tags,
     python_text,
@@ -22,10 +23,11 @@ from reskeras.datasets import (
     vectors,
 )
 from reskeras.datasets.dataset import DataError, Dataset, DataShape, first
+from reskeras.datasets.known import KNOWN
 from reskeras.options import suggest
 from reskeras.reading import Reading
 
-__all__ = ["EMBEDDED", "DataError", "DataShape", "Dataset", "describe", "load"]
+__all__ = ["EMBEDDED", "KNOWN", "DataError", "DataShape", "Dataset", "describe", "load"]
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,11 @@ EMBEDDED: dict[str, Embedded] = {
 def describe(data: str, reading: Reading | None = None) -> DataShape:
     """Return what a data set is like.
 
-    Of an embedded set and an `.npz` file that shows without reading samples. Other files are read, once: what they are
-    like is kept until they change.
+    Of a set with a name and an `.npz` file that shows without reading samples. Other files are read, once: what they
+    are like is kept until they change.
 
     Args:
-        data: a name in `EMBEDDED`, or the path of a file or folder, or two paths with a comma between.
+        data: a name in `EMBEDDED` or `KNOWN`, or the path of a file or folder, or two paths with a comma between.
         reading: how files are read; None for as their content suggests.
 
     Raises:
@@ -68,6 +70,8 @@ def describe(data: str, reading: Reading | None = None) -> DataShape:
     """
     if data in EMBEDDED:
         return EMBEDDED[data].shape
+    if data in KNOWN:
+        return KNOWN[data].shape
     path = _path(data)
     if path.suffix == ".npz":
         return archive.describe(path)
@@ -89,6 +93,8 @@ def load(data: str, reading: Reading | None = None) -> Dataset:
     """
     if data in EMBEDDED:
         return EMBEDDED[data].load()
+    if data in KNOWN:
+        return known.load(data)
     path = _path(data)
     if path.suffix == ".npz":
         return archive.load(path)
@@ -108,11 +114,13 @@ def _path(data: str) -> Path:
     except (OSError, RuntimeError, ValueError):
         # A name too long for a file, or with a zero byte, or the home of a user who does not exist.
         named = False
+    if not named and data in known.UNFIT:
+        raise DataError(known.UNFIT[data])
     if not named:
-        known = ", ".join(EMBEDDED)
+        names = (*EMBEDDED, *KNOWN)
         raise DataError(
-            f"There is no data set {data!r} (data sets: {known}; or the path of your own: {formats.FORMATS})."
-            f"{suggest(data, EMBEDDED)}"
+            f"There is no data set {data!r} (data sets: {', '.join(names)}; or the path of your own: "
+            f"{formats.FORMATS}).{suggest(data, names)}"
         )
     return path
 

@@ -119,7 +119,8 @@ def column(
     names = [name.strip() for name in first]
     lower = [name.lower() for name in names]
     known = [place for place, name in enumerate(lower) if name in usual]
-    named = bool(known or (wanted in names)) if named is None else named
+    if named is None:
+        named = wanted in names or bool({*labelling.PLAIN_NAMES, *TEXT_NAMES} & set(lower) and known)
     if wanted is None:
         return (known[0] if named and known else len(names) - 1), named
     if named and wanted in names:

@@ -15,6 +15,9 @@ FEW = 50
 LABEL_NAMES = ("label", "class", "target", "y", "category", "labels")
 """What a column of labels may be called."""
 
+PLAIN_NAMES = tuple(name for name in LABEL_NAMES if name != "y")
+"""Those that are hardly labels themselves: yes and no are often y and n."""
+
 
 def names(labels: Sequence[str], path: Path, what: str = "labels") -> tuple[str, ...]:
     """Return the different labels, numbers in their order, texts in that of their signs.

@@ -141,7 +141,7 @@ def _read(path: Path, label: str | None) -> Table:
             f"{path}: line 1 has {len(header):,} column{'s' * (len(header) != 1)}; a label and from 1 to "
             f"{MOST_COLUMNS - 1:,} measurements are needed, with a comma between."
         )
-    called = {*labelling.LABEL_NAMES, (label or "").lower()} - {""}
+    called = {*labelling.PLAIN_NAMES, (label or "").lower()} - {""}
     named = bool(called & {name.lower() for name in header}) or all(_number(cell) is None for cell in header)
     place, _ = labelled_text.column(path, header, label, labelling.LABEL_NAMES, named)
     if not named:

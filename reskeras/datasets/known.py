@@ -1,0 +1,128 @@
+"""Data sets that everybody knows, which Keras downloads once and keeps.
+
+| set | samples | source |
+|---|---|---|
+| mnist | 60,000 + 10,000 digits | LeCun, Cortes and Burges 1998 |
+| fashion_mnist | 60,000 + 10,000 garments | Xiao, Rasul and Vollgraf 2017 |
+| cifar10, cifar100 | 50,000 + 10,000 photographs | Krizhevsky 2009 |
+| imdb | 25,000 + 25,000 film reviews | Maas et al. 2011 |
+| reuters | 8,982 + 2,246 news by 46 topics | Keras |
+
+`california_housing` is not among them: its labels are prices, and no task here learns a number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from reskeras.datasets.dataset import DataError, Dataset, DataShape
+from reskeras.datasets.encoding import FIRST, UNKNOWN, Encoding, TextCodec, padded
+
+WORDS = 20_000
+LENGTH = 256
+
+GARMENTS = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+OBJECTS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+UNFIT = {
+    "california_housing": "california_housing has prices for labels, and no task here learns a number. Train on "
+    "classes of them: write a .csv file with a label column, and give its path as --data PATH."
+}
+"""Sets of Keras that nothing can be trained on here, and why."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A data set that is downloaded: its summary, its shape, and the names of its classes."""
+
+    summary: str
+    shape: DataShape
+    labels: tuple[str, ...] = ()
+
+
+KNOWN: dict[str, Known] = {
+    "mnist": Known("70,000 handwritten digits, 28x28 pixels, 10 classes", DataShape((28, 28, 1), 10, 60_000, 10_000)),
+    "fashion_mnist": Known(
+        "70,000 garments, 28x28 pixels, 10 classes", DataShape((28, 28, 1), 10, 60_000, 10_000), GARMENTS
+    ),
+    "cifar10": Known(
+        "60,000 photographs, 32x32 pixels, 10 classes", DataShape((32, 32, 3), 10, 50_000, 10_000), OBJECTS
+    ),
+    "cifar100": Known("60,000 photographs, 32x32 pixels, 100 classes", DataShape((32, 32, 3), 100, 50_000, 10_000)),
+    "imdb": Known(
+        "50,000 film reviews, good or bad",
+        DataShape((LENGTH,), 2, 25_000, 25_000, "classes", FIRST + WORDS),
+        ("bad", "good"),
+    ),
+    "reuters": Known("11,228 news by 46 topics", DataShape((LENGTH,), 46, 8_982, 2_246, "classes", FIRST + WORDS)),
+}
+"""Each by its name, in the order in which they are shown."""
+
+
+def cache() -> Path:
+    """Return the folder in which Keras keeps what it has downloaded."""
+    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
+
+
+def load(name: str) -> Dataset:
+    """Return a data set, downloaded where it is not in `cache()` yet, with progress on standard error.
+
+    Raises:
+        DataError: where it cannot be downloaded, or is damaged.
+    """
+    with _downloading(name):
+        # Not before it is asked for: Keras takes seconds to import.
+        from keras import datasets
+
+        module = getattr(datasets, name)
+        if KNOWN[name].shape.vocabulary:
+            return _texts(name, module)
+        (x_train, y_train), (x_test, y_test) = module.load_data()
+    x_train, x_test = (x.reshape(len(x), *KNOWN[name].shape.input_shape) for x in (x_train, x_test))
+    y_train, y_test = (y.reshape(-1).astype(np.int32) for y in (y_train, y_test))
+    return Dataset(x_train, y_train, x_test, y_test, KNOWN[name].shape.classes, encoding=Encoding(KNOWN[name].labels))
+
+
+def _texts(name: str, module) -> Dataset:
+    (x_train, y_train), (x_test, y_test) = module.load_data(num_words=FIRST + WORDS)
+    ranks = module.get_word_index()
+    codec = TextCodec("words", tuple(sorted(ranks, key=ranks.get)[:WORDS]))
+    return Dataset(
+        _numbers(x_train),
+        y_train.astype(np.int32),
+        _numbers(x_test),
+        y_test.astype(np.int32),
+        KNOWN[name].shape.classes,
+        "classes",
+        codec.vocabulary,
+        Encoding(KNOWN[name].labels, codec, LENGTH),
+    )
+
+
+def _numbers(rows) -> np.ndarray:
+    """Return token numbers as this package has them: Keras begins each text with 1, and says 2 for an unknown word;
+    words have the same numbers, the commonest the first one behind those that stand for no text."""
+    return padded(([UNKNOWN if each == 2 else each for each in row[1:]] for row in rows), LENGTH)
+
+
+@contextlib.contextmanager
+def _downloading(name: str) -> Iterator[None]:
+    try:
+        # Standard output is for what a command answers.
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except ImportError:
+        raise
+    except Exception as error:
+        # Keras raises a bare Exception where there is no network, and what numpy and tarfile raise for damaged files.
+        raise DataError(
+            f"{name} is not in {cache()}, or damaged there, and could not be downloaded: {str(error).rstrip('.')}. "
+            "With a network, try again; or put its file there, or give the path of your own copy: --data PATH."
+        ) from None
