@@ -40,8 +40,8 @@ def test_a_growing_run_is_shown_while_it_grows(bench, tmp_path):
         assert len(heatmap._names) == run.layers and len(heatmap._steps) == 60
         run.grow(50)
         await until(pilot, lambda: len(heatmap._steps) == 110, "the map to grow")
-        assert [one.name for one in loss._series] == ["loss", "validation"]
-        assert len(loss._series[0].x) == 55 and list(loss._series[1].x) == [50, 100]
+        await until(pilot, lambda: [one.name for one in loss._series] == ["loss", "validation"], "the curves")
+        await until(pilot, lambda: len(loss._series[0].x) == 55 and list(loss._series[1].x) == [50, 100])
         assert "k1_conv1" in text_of(app)
         await pilot.press("b")
         await until(pilot, lambda: len(heatmap._names) == run.layers // 2, "blocks")

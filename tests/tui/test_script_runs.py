@@ -31,10 +31,9 @@ def test_a_run_without_accuracy_and_without_an_end_is_shown(bench, tmp_path):
         assert len(app.screen.query_one("#heatmap")._names) == 4
         assert not app.screen.query_one("#accuracy").display
         metric = app.screen.query_one("#metric")
-        assert metric.display and [(one.name, list(one.y)) for one in metric._series] == [
-            ("mae", [0.125]),
-            ("validation", [0.375]),
-        ]
+        await until(pilot, lambda: metric.display, "the metric")
+        shown = [(one.name, list(one.y)) for one in metric._series]
+        assert shown == [("mae", [0.125]), ("validation", [0.375])]
         await pilot.press("s")
         assert not run.run.commands_path.exists(), "the script takes no commands"
         run.finish()

@@ -9,10 +9,10 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
+from textual.screen import ActiveBinding, Screen
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Button, Footer, Label, Static
+from textual.widgets import Button, Label, Static
 
 from reskeras.memory import estimate
 from reskeras.options import OptionError
@@ -24,6 +24,7 @@ from ..command_line import command_line
 from ..messages import RequestChecked
 from ..snippet import python_snippet
 from ..twin import twin_of
+from ..widgets.fitting_footer import FittingFooter, fitted
 from ..widgets.form import DesignForm, FormValues, help_text
 from ..widgets.plan_view import PlanView
 from ..widgets.top_bar import TopBar
@@ -35,6 +36,13 @@ SETTLE_SECONDS = 0.12
 
 WARM_SECONDS = 0.6
 """A worker is prepared when the choice of a backend has stood for so long: turning through the list starts none."""
+
+
+FIRST_KEYS = (
+    *("start", "toggle_plan", "app.show_help", "app.quit", "app.show_runs", "app.show_live", "start_twins"),
+    *("show_code", "copy_command"),
+)
+"""Actions, the one first that is to be in the footer however narrow it is."""
 
 
 class Checked(NamedTuple):
@@ -121,10 +129,15 @@ class DesignScreen(Screen):
                 yield Label("", id="plan-costs", markup=False)
                 yield PlanView(id="plan")
                 yield Static("", id="command", markup=False)
-        yield Footer(show_command_palette=False)
+        yield FittingFooter()
 
     def on_mount(self) -> None:
         self.check_now()
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """The keys, of which so many are shown in the footer as fit."""
+        return fitted(super().active_bindings, FIRST_KEYS, self.app)
 
     @property
     def form(self) -> DesignForm:

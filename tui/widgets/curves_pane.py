@@ -32,6 +32,7 @@ class CurvesPane(Vertical):
         super().__init__(id=id)
         self._snapshot: Snapshot | None = None
         self._chosen, self._calm_until = "", 0.0
+        self._news: tuple[str, bool, int, int] | None = None
         self._log_axes, self._points = LOG_AXES[0], SMOOTHINGS[0]
         self._plots = {
             "loss": LinePlot(log_y=True, id="loss"),
@@ -69,8 +70,9 @@ class CurvesPane(Vertical):
 
     def show(self, snapshot: Snapshot) -> None:
         """Show the curves as they stand."""
-        self._snapshot = snapshot
-        if not snapshot.is_live or time.monotonic() >= self._calm_until:
+        self._snapshot, before = snapshot, self._news
+        self._news = snapshot.state, len(snapshot.curve) > 0, len(snapshot.validation.step), len(snapshot.metrics)
+        if not snapshot.is_live or self._news != before or time.monotonic() >= self._calm_until:
             self._calm_until = time.monotonic() + CALM_SECONDS
             self._draw()
 
