@@ -297,20 +297,30 @@ class ReskerasApp(Exporting, App[None]):
     # Starting and stopping
 
     @work(thread=True, group="start", exit_on_error=False)
-    def start_run(self, request: Request) -> None:
-        """Make a run's folder and start its worker; a folder without a worker is not left behind."""
+    def start_run(self, request: Request, *others: Request) -> None:
+        """Make the folders of runs and start their workers, and show the first; a folder without a worker is not left
+        behind."""
+        first = self._started(request)
+        if isinstance(first, str):
+            self.post_message(StartFailed(first))
+            return
+        failures = [failed for failed in map(self._started, others) if isinstance(failed, str)]
+        self.post_message(RunStarted(first))
+        for reason in failures:
+            self.call_from_thread(self._tell_error, reason)
+
+    def _started(self, request: Request) -> Run | str:
+        """Return a run whose worker was started, or why there is none."""
         try:
             run = create(request.settings, self.runs)
         except RunError as error:
-            self.post_message(StartFailed(str(error)))
-            return
+            return str(error)
         try:
             launch.start(run, self._warming.take() if self._warming else None)
         except (OSError, RuntimeError) as error:
             shutil.rmtree(run.folder, ignore_errors=True)
-            self.post_message(StartFailed(f"The worker cannot be started: {error}"))
-            return
-        self.post_message(RunStarted(run))
+            return f"The worker cannot be started: {error}"
+        return run
 
     @work(thread=True, group="warm", exit_on_error=False)
     def prepare_worker(self, settings: RunSettings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,7 @@ import numpy as np
 
 from reskeras.runs import Run
 from reskeras.runs.statistics import ALL, table_of
-from reskeras.runs.tables import Series, Table
+from reskeras.runs.tables import Header, Series, Table
 
 from . import rows
 from .kept import Course, Profile
@@ -18,6 +19,10 @@ from .rows import Row
 
 QUANTITIES = ("gradient_norm", "backward_norm", "update_ratio", "forward_rms", "branch_ratio", "weight_norm")
 """What can be looked at, in the order in which a key goes through it."""
+
+
+SHEET_SECONDS = 1.0
+"""Between two readings of the last values of all quantities."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,11 @@ class Courses:
         self._run = run
         self._courses: dict[tuple[str, str], Course] = {}
         self._seen: dict[tuple[str, str], tuple] = {}
-        self._members: tuple[Path | None, dict[str, list[tuple[str, int]]]] = None, {}
+        self._made: tuple[Header, str, frozenset[str], tuple[Row, ...]] | None = None
+        self._sheet_lines: tuple[Row, ...] = ()
+        self._sheet_values: dict[str, np.ndarray] = {}
+        self._sheet_until = 0.0
+        self._members: tuple[Header | None, dict[str, list[tuple[str, int]]]] = None, {}
 
     def read(self, view: View) -> Shown:
         """Return what there is of a view now.
@@ -89,10 +98,16 @@ class Courses:
         return Shown(by, lines, steps, joined, courses[by].profile(), sheet)
 
     def _lines(self, view: View, by: str, table: Table) -> tuple[Row, ...]:
-        groups = table.header.groups
-        if by == "layer":
-            return rows.of_layers(groups["layer"])
-        return rows.of_blocks(groups["block"], self._layers_of_blocks(table), view.opened)
+        # A thousand rows take a while to make; the header is the same object as long as it is the same file.
+        key = table.header, by, view.opened
+        if self._made is None or self._made[0] is not key[0] or self._made[1:3] != key[1:]:
+            groups = table.header.groups
+            if by == "layer":
+                lines = rows.of_layers(groups["layer"])
+            else:
+                lines = rows.of_blocks(groups["block"], self._layers_of_blocks(table), view.opened)
+            self._made = *key, lines
+        return self._made[3]
 
     def _layers_of_blocks(self, table: Table) -> dict[str, list[tuple[str, int]]]:
         """Return block -> its layers with their columns; of a table of blocks alone, nothing."""
@@ -139,12 +154,15 @@ class Courses:
         return measured
 
     def _sheet(self, lines: tuple[Row, ...], units: list[str]) -> dict[str, np.ndarray]:
-        """Return the last values of all quantities that were measured."""
+        """Return the last values of all quantities that were measured, read once in a while."""
+        if lines == self._sheet_lines and time.monotonic() < self._sheet_until:
+            return self._sheet_values
         found = {}
         for quantity in QUANTITIES:
             last: dict[str, dict[str, float]] = {unit: self._last(quantity, unit) for unit in units}
             if any(np.isfinite(value) for values in last.values() for value in values.values()):
                 found[quantity] = np.array([_largest(line, last) for line in lines])
+        self._sheet_lines, self._sheet_values, self._sheet_until = lines, found, time.monotonic() + SHEET_SECONDS
         return found
 
     def _last(self, quantity: str, unit: str) -> dict[str, float]:

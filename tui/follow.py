@@ -24,7 +24,7 @@ from .lacking import level_of, why_lacking
 from .log_reader import LogReader
 from .rows import Row
 
-JUDGE_SECONDS, JUDGE_SHARE = 5.0, 0.05
+JUDGE_SECONDS, JUDGE_SHARE = 5.0, 0.01
 """Between two verdicts on a run at least, and the part of the time that they may take."""
 
 ENDS = ("stopping", "tested", "exported", "end")

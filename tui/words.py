@@ -82,3 +82,11 @@ def count(amount: int, one: str, several: str = "") -> str:
 def size(amount: float) -> str:
     """Return a number of bytes as people read it: `"512 MB"`, `"1.3 GB"`."""
     return f"{amount / 1e9:.1f} GB" if amount >= 1e9 else f"{amount / 1e6:.0f} MB"
+
+
+def scaled(amount: float) -> str:
+    """Return a large number with its unit: `"950"`, `"12.3 k"`, `"41.2 M"`, `"3.9 G"`."""
+    for bound, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if amount >= bound:
+            return f"{amount / bound:.3g} {unit}"
+    return f"{amount:.3g}"

@@ -29,7 +29,9 @@ def recent(series: Series) -> Series | None:
 
 
 def windows(series: Series, chosen: np.ndarray | slice) -> Series:
-    """Return some windows of a series."""
+    """Return some windows of a series; all of them are the series itself, which may be hundreds of megabytes."""
+    if not isinstance(chosen, slice) and chosen.dtype == bool and chosen.all():
+        return series
     return Series(series.names, *(each[chosen] for each in series[1:]))
 
 

@@ -9,22 +9,27 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
+from textual.screen import ActiveBinding, Screen
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Button, Footer, Label, Static
+from textual.widgets import Button, Label, Static
 
+from reskeras.memory import estimate
 from reskeras.options import OptionError
 from reskeras.request import Request, check_request
 from reskeras.runs import RunSettings
-from reskeras.speeds import Choice, choose, on_backend
+from reskeras.speeds import Choice, Workload, choose, kept, nearest, on_backend
 
 from ..command_line import command_line
 from ..messages import RequestChecked
+from ..snippet import python_snippet
+from ..twin import twin_of
+from ..widgets.fitting_footer import FittingFooter, fitted
 from ..widgets.form import DesignForm, FormValues, help_text
 from ..widgets.plan_view import PlanView
 from ..widgets.top_bar import TopBar
-from ..words import count
+from ..words import count, duration, scaled, size
+from .code import CodeScreen
 
 SETTLE_SECONDS = 0.12
 """The form is checked when nobody has changed it for so long."""
@@ -33,21 +38,51 @@ WARM_SECONDS = 0.6
 """A worker is prepared when the choice of a backend has stood for so long: turning through the list starts none."""
 
 
+FIRST_KEYS = (
+    *("start", "toggle_plan", "app.show_help", "app.quit", "app.show_runs", "app.show_live", "start_twins"),
+    *("show_code", "copy_command"),
+)
+"""Actions, the one first that is to be in the footer however narrow it is."""
+
+
 class Checked(NamedTuple):
     """The request that a form's values make, with its backend; or None, and what is wrong."""
 
     request: Request | None
     choice: Choice | None
     problems: dict[str, str]
+    costs: str = ""
 
 
 def checked(values: FormValues) -> Checked:
     """Return what a form's values come to."""
     try:
         request = check_request(*values)
-        return Checked(request, choose(request), {})
+        choice = choose(request)
+        return Checked(request, choice, {}, costs(on_backend(request, choice.backend)))
     except OptionError as error:
         return Checked(None, None, error.problems)
+
+
+def costs(request: Request) -> str:
+    """Return what a sample, the memory, and an epoch take, in words.
+
+    Args:
+        request: what is to be trained, its backend named.
+    """
+    settings = request.settings
+    workload, backend = Workload.of(settings, request.plan), settings.training.backend
+    known = nearest(workload, kept(settings.architecture), [backend]).get(backend)
+    total = settings.training.steps or request.steps
+    epoch = max(total // settings.training.epochs, 1) if not settings.training.steps else None
+    if known is None or known.step is None:
+        time = f"time not measured on {backend} yet"
+    elif epoch is None:
+        time = f"{duration(known.seconds(total))} for {count(total, 'step')}"
+    else:
+        time = f"an epoch {duration(max(known.step * epoch, 1))}"
+    sums = request.plan.cost().multiply_adds
+    return f"{scaled(sums)} multiply-adds a sample   about {size(estimate(request).total)}   {time}"
 
 
 class DesignScreen(Screen):
@@ -57,7 +92,9 @@ class DesignScreen(Screen):
         Binding("ctrl+s", "start", "Start"),
         Binding("f5", "start", "Start", show=False),
         Binding("f2", "toggle_plan", "Plan/options"),
+        Binding("ctrl+t", "start_twins", "Start twins"),
         Binding("ctrl+y", "copy_command", "Copy command"),
+        Binding("f6", "show_code", "Code"),
         Binding("f3", "app.show_runs", "Runs"),
         Binding("f4", "app.show_live", "Live"),
         Binding("f1", "app.show_help", "Help"),
@@ -89,12 +126,18 @@ class DesignScreen(Screen):
                 with Horizontal(id="plan-heading"):
                     yield Label("", id="plan-title", markup=False)
                     yield Label("", id="plan-note", markup=False)
+                yield Label("", id="plan-costs", markup=False)
                 yield PlanView(id="plan")
                 yield Static("", id="command", markup=False)
-        yield Footer(show_command_palette=False)
+        yield FittingFooter()
 
     def on_mount(self) -> None:
         self.check_now()
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """The keys, of which so many are shown in the footer as fit."""
+        return fitted(super().active_bindings, FIRST_KEYS, self.app)
 
     @property
     def form(self) -> DesignForm:
@@ -128,7 +171,7 @@ class DesignScreen(Screen):
             self._show_checked(message.checked)
 
     def _show_checked(self, found: Checked) -> None:
-        self._request, self._choice, self._problems = request, choice, problems = found
+        self._request, self._choice, self._problems, costs_text = request, choice, problems, _ = found
         homeless = self.form.show_problems(problems)
         self.query_one("#design-right").set_class(request is None, "-stale")
         self.query_one("#plan-note", Label).update("" if request else "out of date")
@@ -138,6 +181,7 @@ class DesignScreen(Screen):
             return
         plan = request.plan
         self.query_one("#plan-title", Label).update(f"{plan.name}   {count(plan.parameters(), 'parameter')}")
+        self.query_one("#plan-costs", Label).update(costs_text)
         self.query_one(PlanView).show(plan)
         self.query_one("#command", Static).update("$ " + command_line(request.settings, self.app.runs))
         told = choice.measured.get(choice.backend)
@@ -198,18 +242,39 @@ class DesignScreen(Screen):
             self.app.copy_to_clipboard(command_line(request.settings, self.app.runs))
             self.notify("The command is in the clipboard, if this terminal has one.", timeout=3)
 
+    def action_show_code(self) -> None:
+        """Show the command and the Python program that do the same, to copy or to keep."""
+        if request := self.check_now():
+            program = python_snippet(request.settings, self._choice.backend, self.app.runs)
+            command = command_line(request.settings, self.app.runs)
+            self.app.push_screen(CodeScreen(request.settings.title, command, program))
+
     @on(Button.Pressed, "#start")
     def action_start(self) -> None:
         """Start the run, or go to what is in the way."""
+        self._start()
+
+    def action_start_twins(self) -> None:
+        """Start the run and its twin, the same in everything but without skips, together."""
+        request = self.check_now()
+        try:
+            twins = () if request is None else (twin_of(request),)
+        except OptionError as error:
+            self._say(f"✗ {error}", "-problem")
+            return
+        self._start(*twins)
+
+    def _start(self, *others: Request) -> None:
+        """Start what the form says, and others with it on the same backend."""
         request = self.check_now()
         if request is None:
             self.remove_class("-plan")
             self.form.focus_problem()
             return
         self.query_one("#start", Button).disabled = True
-        self._say("starting the worker", "")
+        self._say("starting two workers" if others else "starting the worker", "")
         self._starting = True
-        self.app.start_run(on_backend(request, self._choice.backend))
+        self.app.start_run(*(on_backend(each, self._choice.backend) for each in (request, *others)))
 
     def show_failure(self, reason: str) -> None:
         """Say why nothing was started."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -16,6 +18,9 @@ TRAINING_STYLE, VALIDATION_STYLE = "$secondary", "$accent"
 SMOOTHINGS = (1, 10, 50)
 """Points over which a curve is averaged."""
 
+CALM_SECONDS = 0.7
+"""Between two drawings while nobody asks for another: there are a few new points at most."""
+
 LOG_AXES = ("loss", "all", "none")
 """Which curves have a logarithmic axis."""
 
@@ -26,7 +31,7 @@ class CurvesPane(Vertical):
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self._snapshot: Snapshot | None = None
-        self._chosen = ""
+        self._chosen, self._calm_until = "", 0.0
         self._log_axes, self._points = LOG_AXES[0], SMOOTHINGS[0]
         self._plots = {
             "loss": LinePlot(log_y=True, id="loss"),
@@ -65,7 +70,9 @@ class CurvesPane(Vertical):
     def show(self, snapshot: Snapshot) -> None:
         """Show the curves as they stand."""
         self._snapshot = snapshot
-        self._draw()
+        if not snapshot.is_live or time.monotonic() >= self._calm_until:
+            self._calm_until = time.monotonic() + CALM_SECONDS
+            self._draw()
 
     def _names(self) -> list[str]:
         snapshot = self._snapshot

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from textual import on
 from textual.app import ComposeResult
@@ -27,6 +29,9 @@ room."""
 NOW_STYLE, START_STYLE, CURSOR_STYLE = "$secondary", "dim", "$accent"
 """The colours of the profile; the numbers of its lines tell them apart too."""
 
+CALM_SECONDS = 1.0
+"""Between two drawings of the profile and of the table while nobody asks for another: medians move slowly."""
+
 HINT = "arrow keys read a cell"
 
 
@@ -49,6 +54,7 @@ class LayersPane(Vertical):
         self.part = "map"
         self._snapshot: Snapshot | None = None
         self._drawn: tuple[str, str] | None = None
+        self._calm_until = 0.0
         self._title = Label("", id="heatmap-title", markup=False)
         self._lacking = Static("", id="lacking", markup=False)
         self._map = CursorMap(id="heatmap")
@@ -87,20 +93,24 @@ class LayersPane(Vertical):
 
     def show(self, snapshot: Snapshot) -> None:
         """Show what there is of the layers."""
-        self._snapshot = snapshot
-        self._draw()
+        before, self._snapshot = self._snapshot, snapshot
+        same = before is not None and snapshot.is_live and before.view == snapshot.view and before.rows == snapshot.rows
+        self._draw(calm=same and time.monotonic() < self._calm_until)
 
-    def _draw(self) -> None:
+    def _draw(self, calm: bool = False) -> None:
+        """Draw everything, or where it is to be calm the map alone."""
         snapshot = self._snapshot
         if snapshot is None:
             return
-        self._title.update(f"{title(snapshot.view.quantity)} of each {snapshot.by}, the first at the top")
-        self._lacking.update(snapshot.lacking)
+        _say(self._title, f"{title(snapshot.view.quantity)} of each {snapshot.by}, the first at the top")
+        _say(self._lacking, snapshot.lacking, layout=True)
         self.set_class(bool(snapshot.lacking), "-lacking")
         self._said.show(snapshot.verdicts)
         self._draw_map(snapshot)
-        self._draw_profile(snapshot)
-        self._draw_table(snapshot)
+        if not calm:
+            self._calm_until = time.monotonic() + CALM_SECONDS
+            self._draw_profile(snapshot)
+            self._draw_table(snapshot)
 
     # The map
 
@@ -116,7 +126,7 @@ class LayersPane(Vertical):
 
     def _read_cell(self) -> None:
         found = self._map.reading()
-        self._reading.update(HINT if found is None else self._words(found))
+        _say(self._reading, HINT if found is None else self._words(found))
 
     def _words(self, found) -> str:
         snapshot = self._snapshot
@@ -146,7 +156,7 @@ class LayersPane(Vertical):
                 at = slice(chosen.first, chosen.last)
                 lines.append(Series(chosen.name, depth[at], profile.now[at], CURSOR_STYLE, marks=True))
         self._profile.set_series([each for each in lines if np.isfinite(each.y).any()])
-        self._slope.update(_slope_words(profile, snapshot.by))
+        _say(self._slope, _slope_words(profile, snapshot.by))
 
     # The table
 
@@ -180,6 +190,12 @@ class LayersPane(Vertical):
         snapshot = self._snapshot
         if snapshot is not None and event.row < len(snapshot.rows) and snapshot.rows[event.row].open is not None:
             self.post_message(self.Opened(snapshot.rows[event.row].name))
+
+
+def _say(widget: Static, text: str, layout: bool = False) -> None:
+    """Put another text into a widget; arranging the whole screen anew costs more than drawing the map."""
+    if str(widget.content) != text:
+        widget.update(text, layout=layout)
 
 
 def _labels(snapshot: Snapshot) -> list[str]:

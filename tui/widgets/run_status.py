@@ -90,7 +90,9 @@ class RunStatus(Static):
             lines.append(self._flow(steering, width))
         if ending := _ending(self._snapshot):
             lines.append(self._flow([ending], width))
-        self.update(Content("\n").join(lines))
+        content = Content("\n").join(lines)
+        # Arranging the whole screen anew costs more than drawing the map.
+        self.update(content, layout=content.plain.count("\n") != str(self.content).count("\n"))
 
     def _styled(self, fact: Fact) -> Content:
         label = self.get_visual_style("status--label")

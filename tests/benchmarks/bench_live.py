@@ -1,0 +1,141 @@
+"""What watching a run costs, in parts of a core and in bytes, and how long a large run takes to open.
+
+PYTHONPATH=tests:tests/tui python tests/benchmarks/bench_live.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import os
+import tempfile
+import time
+from pathlib import Path
+
+# Textual reads these when it is imported.
+os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", "truecolor")
+os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+
+import numpy as np
+from bench_plots import CountingDriver
+from norms import weights_header
+from recorded import RecordedRun
+from reskeras_tui.app import ReskerasApp
+from reskeras_tui.courses import View
+from reskeras_tui.follow import RunReader
+from textual.events import Key
+
+from reskeras.runs.tables import TableWriter
+
+SIZE = (160, 48)
+STEPS_A_SECOND = 20
+
+
+def train(folder: str, layers: int, steps: int, begun: multiprocessing.Event) -> None:
+    """Write a run as a worker does, in a process of its own."""
+    run = RecordedRun(Path(folder), layers=layers, steps=20_000, probes=True).begin().grow(steps)
+    begun.set()
+    while True:
+        run.grow(STEPS_A_SECOND // 4)
+        time.sleep(0.25)
+
+
+async def watch(folder: Path, keys: tuple[str, ...], seconds: float) -> tuple[float, float]:
+    """Return the part of a core and the KiB a second that watching a live run takes."""
+    app = ReskerasApp(folder)
+    app.driver_class = CountingDriver
+    async with app.run_test(headless=False, size=SIZE) as pilot:
+        while not app.screen.query("#heatmap") or not app.screen.query_one("#heatmap")._steps.size:
+            await asyncio.sleep(0.1)
+        await pilot.press(*keys)
+        await asyncio.sleep(3)
+        before, began, written = time.process_time(), time.monotonic(), CountingDriver.written
+        await asyncio.sleep(seconds)
+        took = time.monotonic() - began
+        return (time.process_time() - before) / took, (CountingDriver.written - written) / took / 1024
+
+
+def live(layers: int, steps: int, seconds: float) -> None:
+    """Watch a run that grows, in each of the views."""
+    context = multiprocessing.get_context("fork")
+    for view, keys in (("map and profile", ()), ("map and table", ("v",)), ("blocks", ("b",)), ("dE/dx", ("m",))):
+        with tempfile.TemporaryDirectory() as folder:
+            begun = context.Event()
+            worker = context.Process(target=train, args=(folder, layers, steps, begun), daemon=True)
+            worker.start()
+            begun.wait()
+            core, kib = asyncio.run(watch(Path(folder), keys, seconds))
+            worker.terminate()
+            worker.join()
+        print(f"{layers:5d} layers, {view:16s} {100 * core:5.1f} % of a core {kib:6.1f} KiB/s", flush=True)
+
+
+def large(folder: Path, layers: int, steps: int) -> RecordedRun:
+    """Write a run of so many layers and steps."""
+    run = RecordedRun(folder, layers=1, steps=steps).begin()
+    for ending in (".json", ".rows"):
+        (run.run.folder / f"weights{ending}").unlink()
+    weights = [(f"stage1_block{i + 1}_conv1/{kind}", f"stage1_block{i + 1}") for i in range(layers) for kind in "kb"]
+    table = TableWriter(run.run.folder / "weights", weights_header(weights))
+    numbers = np.random.default_rng(0)
+    shape = (len(table.header.statistics), table.header.width)
+    for first in range(1, steps + 1, 100):
+        noise = numbers.random((100, 1, 1), np.float32) * np.linspace(1e-4, 1, shape[1], dtype=np.float32)
+        table.add(np.arange(first, first + 100), np.broadcast_to(noise, (100, *shape)))
+    run.events.write("epoch", epoch=1, step=steps, loss=1.0)
+    run.finish()
+    return run
+
+
+async def first_map(app: ReskerasApp, run: RecordedRun) -> tuple[float, float, float]:
+    """Return the seconds from opening a run to its map, from a key to the cursor, and from a key to an open group."""
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        began = time.monotonic()
+        app.open_run(run.run.name)
+        while not app.screen.query("#heatmap") or not app.screen.query_one("#heatmap")._codes.size:
+            await asyncio.sleep(0.005)
+        opened, heatmap = time.monotonic() - began, app.screen.query_one("#heatmap")
+        names, reading = len(heatmap._names), app.screen.query_one("#reading")
+        began, before = time.monotonic(), str(reading.content)
+        app.post_message(Key("down", None))
+        while str(reading.content) == before:
+            await asyncio.sleep(0.001)
+        moved, began = time.monotonic() - began, time.monotonic()
+        app.post_message(Key("enter", None))
+        while len(heatmap._names) == names:
+            await asyncio.sleep(0.001)
+        return opened, moved, time.monotonic() - began
+
+
+def opening(layers: int, steps: int) -> None:
+    """Open a large run that has ended."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = large(Path(folder), layers, steps)
+        size = (run.run.folder / "weights.rows").stat().st_size / 2**20
+        print(f"{steps:,} steps x {layers:,} layers: {size:,.0f} MiB", flush=True)
+        for view in (View(), View(by="layer")):
+            reader, began = RunReader(run.run), time.monotonic()
+            reader.view = view
+            snapshot = reader.read()
+            read = time.monotonic() - began
+            again = time.monotonic()
+            reader.read()
+            print(f"  read by {snapshot.by}: {read:.2f} s, again {1e3 * (time.monotonic() - again):.0f} ms", flush=True)
+        began = time.monotonic()
+        reader.judge(snapshot)
+        print(f"  verdicts: {time.monotonic() - began:.2f} s", flush=True)
+        opened, moved, key = asyncio.run(first_map(ReskerasApp(Path(folder)), run))
+        print(f"  opened in {opened:.2f} s; cursor moved in {1e3 * moved:.0f} ms, group opened in {1e3 * key:.0f} ms")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("live", "opening", "all"), default="all")
+    parser.add_argument("--seconds", type=float, default=10.0)
+    chosen = parser.parse_args()
+    if chosen.what != "opening":
+        live(110, 1000, chosen.seconds)
+    if chosen.what != "live":
+        opening(1000, 100_000)
