@@ -16,12 +16,13 @@ os.environ.update(
 )
 
 from reskeras_tui.app import ReskerasApp
+from reskeras_tui.demo import unpack
 
 from reskeras.request import check_request
-from reskeras.runs import create, launch
+from reskeras.runs import create, labels, launch
 
 PICTURES = Path(__file__).parents[1] / ".readme"
-SIZE = (120, 36)
+SIZE, LARGE = (120, 36), (160, 48)
 PATIENCE = 300
 
 
@@ -52,6 +53,41 @@ async def draw_design(runs: Path) -> None:
         (PICTURES / "design.svg").write_text(app.export_screenshot(title="reskeras-tui"))
 
 
+async def draw_recorded(folder: Path) -> None:
+    """Draw the comparison, the list of runs and a replay from the recorded runs that come with the program."""
+    runs = unpack(folder)
+    labels.tag(runs[1], "paper")
+    app = ReskerasApp(folder, compared=runs)
+    async with app.run_test(size=LARGE) as pilot:
+        await until(pilot, lambda: app.screen.query_one("#compare-table").row_count == len(runs))
+        draw(app, "compare")
+        await pilot.press("r")
+        await until(pilot, lambda: app.screen.query_one("#runs").row_count == len(runs))
+        draw(app, "runs")
+        app.replay(runs[0])
+        await until(pilot, lambda: app.screen.player.length > 1)
+        app.screen.player.playing = False
+        app.screen.action_go(0.6)
+        await pilot.press("m")
+        await until(pilot, lambda: app.screen._snapshot and app.screen._snapshot.view.quantity == "backward_norm")
+        draw(app, "replay")
+
+
+def draw(app: ReskerasApp, name: str) -> None:
+    """Write what an application shows as a picture."""
+    (PICTURES / f"{name}.svg").write_text(app.export_screenshot(title="reskeras-tui"))
+
+
+async def until(pilot, condition) -> None:
+    """Wait for something to be drawn."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            sys.exit("It was never drawn.")
+        await pilot.pause(0.05)
+    await pilot.pause(0.5)
+
+
 if __name__ == "__main__":
     PICTURES.mkdir(exist_ok=True)
     home = Path.cwd()
@@ -60,4 +96,5 @@ if __name__ == "__main__":
         os.chdir(folder)
         asyncio.run(draw_design(Path("saved_models")))
         asyncio.run(draw_live(Path("saved_models")))
+        asyncio.run(draw_recorded(Path("recorded")))
         os.chdir(home)

@@ -149,7 +149,6 @@ class RunsScreen(Screen):
             return
         found = run_list.chosen(self._rows, self._filter.value, self._table.sorted_by, self._table.reverse)
         self._table.show(found)
-        self._table.display = bool(self._rows)
         live = sum(row["state"] in LIVE_STATES for row in self._rows)
         text = f"{words.count(self._total, 'run')}, {live} live"
         if len(self._rows) < self._total:
