@@ -120,7 +120,7 @@ def _line(event: dict[str, Any]) -> str | None:
         return f"{damaged}goes on after step {event['step']:,}"
     if kind == "paused":
         return f"paused after step {event['step']:,}"
-    if kind == "batch":
+    if kind in ("batch", "data"):
         return event.get("text")
     if kind == "warning":
         return f"warning: {event['text']}"

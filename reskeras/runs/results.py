@@ -12,7 +12,7 @@ RESERVED = ("epoch", "step", "time", "event")
 
 
 NO_FACTS = (
-    "answer", "batch", "checkpoint", "continued", "epoch", "memory", "paused", "resumed", "sample", "shortage",
+    "answer", "batch", "checkpoint", "continued", "data", "epoch", "memory", "paused", "resumed", "sample", "shortage",
     "telemetry", "warning",
 )  # fmt: skip
 """Events that tell what happened, and nothing about the training as a whole."""

@@ -153,6 +153,8 @@ class Session:
         settings, prepared = self._run.settings, self._prepared
         if prepared is None or prepared.settings != settings:
             prepared = prepare(settings)
+        for note in prepared.data.notes:
+            self._events.write("data", text=note)
         weights = sum(map(rows_of, prepared.network.trainable_variables))
         parameters = prepared.plan.parameters()
         self._events.write("built", parameters=parameters, weights=weights)

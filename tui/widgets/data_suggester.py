@@ -7,7 +7,7 @@ from pathlib import Path
 
 from textual.suggester import Suggester
 
-from reskeras.datasets import EMBEDDED
+from reskeras.datasets import EMBEDDED, KNOWN
 
 
 class DataSuggester(Suggester):
@@ -17,7 +17,7 @@ class DataSuggester(Suggester):
         super().__init__(use_cache=False, case_sensitive=True)
 
     async def get_suggestion(self, value: str) -> str | None:
-        for name in EMBEDDED:
+        for name in (*EMBEDDED, *KNOWN):
             if value and name.startswith(value):
                 return name
         return _path_suggestion(value) if value else None

@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.widgets import Input, Label
 
 from reskeras.catalogue import ARCHITECTURES
-from reskeras.datasets import EMBEDDED
+from reskeras.datasets import EMBEDDED, KNOWN
 from reskeras.installed import how_to_install, installed_backends
 from reskeras.options import Option, describe
 from reskeras.request import default_data
@@ -193,8 +193,7 @@ def _values(fields: list[OptionField]) -> dict[str, Any]:
 def help_text(option: Option) -> str:
     """Return what is said about a field while it has the focus: its help, and what may be given."""
     if option.name == "data":
-        named = "; ".join(f"{name}: {entry.summary}" for name, entry in EMBEDDED.items())
-        return f"{option.help} {named}."
+        return f"{option.help} By name: {', '.join([*EMBEDDED, *KNOWN])}."
     if option.kind in ("choice", "flag") or option.allowed == "text":
         return option.help
     return f"{option.help} Allowed: {option.allowed}."
