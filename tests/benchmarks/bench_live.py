@@ -1,6 +1,18 @@
 """What watching a run costs, in parts of a core and in bytes, and how long a large run takes to open.
 
-PYTHONPATH=tests:tests/tui python tests/benchmarks/bench_live.py
+Run it with `PYTHONPATH=tests:tests/tui`. On two cores that other programs kept busy too (load 1.4 to 3), at 4 readings
+a second on 160 x 48, with 110 layers:
+
+| view | part of a core | KiB/s |
+|---|---|---|
+| map and profile | 5.0 to 5.8 % | 26 to 32 |
+| map and table | 5.7 % | 24 to 29 |
+| blocks | 5.0 to 5.7 % | 21 to 29 |
+| dE/dx | 5.0 to 6.1 % | 15 to 20 |
+
+Of that, reading the folder is 1.5 ms each time (0.6 %), and verdicts 67 ms at most every 6 seconds (1 %); the rest is
+Textual's. 100,000 steps x 1,000 layers, 391 MiB: read in 0.3 s, again in 6 ms; opened in 0.3 to 0.7 s. Verdicts on it
+take 1.3 s of another thread, and while they do, a key is answered in 30 to 400 ms.
 """
 
 from __future__ import annotations
