@@ -1,8 +1,5 @@
 """Data sets that Keras downloads: what is in its cache is read, and without a network the way out is told."""
 
-import os
-
-import numpy as np
 import pytest
 
 from reskeras import datasets
@@ -54,10 +51,3 @@ def test_words_keep_their_meaning():
     numbers = known._numbers([[1, 2, 4, 6]])
     codec = known.TextCodec("words", ("the", "and", "a"))
     assert codec.decode(numbers[0]) == "\ufffd the a"
-
-
-def test_mnist_as_keras_has_it(shared_data, home):
-    os.symlink(shared_data / "mnist.npz", home / "mnist.npz")
-    found = datasets.load("mnist")
-    assert found.shape == KNOWN["mnist"].shape
-    assert np.array_equal(found.x_test, datasets.load(str(shared_data / "mnist.npz")).x_test)
