@@ -148,8 +148,6 @@ def test_all_screens_are_a_key_away(bench, tmp_path):
         await pilot.press("question_mark")
         await until(pilot, lambda: "Keys" in text_of(app) and "Ask the worker for a checkpoint now" in text_of(app))
         await pilot.press("end")
-        await until(pilot, lambda: "Keys" in text_of(app))
-        await pilot.press("end")
         await until(pilot, lambda: "Closing this program never ends a run" in text_of(app))
         await pilot.press("escape", "d")
         await until(pilot, lambda: app.screen.query("#form"))
