@@ -85,7 +85,7 @@ class ReskerasApp(Exporting, App[None]):
         Binding("ctrl+q", "quit", "Quit", show=False),
         Binding("e", "export", "Export"),
         Binding("g", "replay_shown", "Replay", show=False),
-        Binding("ctrl+t", "turn_theme", "Light/dark", show=False),
+        Binding("f8", "turn_theme", "Light/dark", show=False),
     ]
     HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (100, "-wide"), (130, "-broad")]
     VERTICAL_BREAKPOINTS: ClassVar = [(0, "-low"), (36, "-tall")]

@@ -113,7 +113,7 @@ def test_light_and_dark(bench, tmp_path):
         assert not app.current_theme.dark
         app.show_run(run)
         await until(pilot, lambda: "✓ finished" in text_of(app))
-        await pilot.press("ctrl+t")
+        await pilot.press("f8")
         assert app.current_theme.dark
 
     bench(story, app=lambda: ReskerasApp(tmp_path, preferences=Preferences(theme="light")))
