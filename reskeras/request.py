@@ -140,6 +140,7 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
         training=trained,
         input_shape=shape.input_shape,
         classes=shape.classes,
+        task=entry.task,
     )
     return Request(settings, plan, _steps(trained, shape.train))
 

@@ -54,6 +54,7 @@ def test_a_good_request_becomes_settings_and_a_plan(name):
         training=TrainingOptions(epochs=2, data=data),
         input_shape=shape.input_shape,
         classes=shape.classes,
+        task=entry.task,
     )
     assert RunSettings(**json.loads(request.settings.model_dump_json())) == request.settings
 

@@ -115,6 +115,7 @@ class RunSettings(BaseModel):
         options: the architecture's options, every one with its value.
         training: the training options.
         input_shape, classes: what the data is like, so that the network can be written again without the data.
+        task: what is learnt, a name in `tasks.TASKS`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -125,6 +126,7 @@ class RunSettings(BaseModel):
     training: TrainingOptions
     input_shape: tuple[int, ...]
     classes: int
+    task: str = "classes"
 
     @property
     def title(self) -> str:

@@ -5,7 +5,7 @@
 
 Each rule is a function of recorded series that can be called on its own, with its definition, its thresholds and their
 source beside it: `depth` has those on what changes over depth, `units` those on units and numbers, `rate` those on the
-learning rate and on time.
+learning rate and on time, `loss` the one on the loss.
 """
 
 from reskeras.verdicts.depth import (
@@ -21,6 +21,7 @@ from reskeras.verdicts.depth import (
     vanishing_weights,
 )
 from reskeras.verdicts.diagnosis import of
+from reskeras.verdicts.loss import guessing
 from reskeras.verdicts.rate import growing, too_cold, too_hot
 from reskeras.verdicts.units import dead, not_a_number, saturated, without_gradient
 from reskeras.verdicts.verdict import SEVERITIES, Verdict
@@ -34,6 +35,7 @@ __all__ = [
     "exploding_forward",
     "exploding_weights",
     "growing",
+    "guessing",
     "identity_share",
     "not_a_number",
     "of",

@@ -8,9 +8,10 @@ import numpy as np
 
 from reskeras.runs.errors import RunError
 from reskeras.runs.folder import Run, Weight
+from reskeras.runs.settings import RunSettings
 from reskeras.runs.statistics import OF_WEIGHTS
 from reskeras.runs.tables import Series
-from reskeras.verdicts import depth, rate, units
+from reskeras.verdicts import depth, loss, rate, units
 from reskeras.verdicts.recorded import LEAST_STEPS, columns, lengths, measured, scaled, windows
 from reskeras.verdicts.verdict import SEVERITIES, Verdict, number
 
@@ -69,12 +70,25 @@ def of(run: Run) -> list[Verdict]:
         # Weights that get no gradient change little at any rate.
         None if vanishing or without else rate.too_cold(ratios, run.series("learning_rate", "run")),
         depth.shattered(run.series("gradient_cosine", "block")),
+        _guessing(run),
     ]
     verdicts = [each for each in found if each is not None]
     if all(each.severity == "note" for each in verdicts) and lengths(measured(total)).sum() >= LEAST_STEPS:
         verdicts.append(_healthy(total, ratios, backward))
     # Among equally bad ones, causes come before what follows from them: the order of the list.
     return sorted(verdicts, key=lambda each: -SEVERITIES.index(each.severity))
+
+
+def _guessing(run: Run) -> Verdict | None:
+    """Return what the loss says of a run whose loss is known to be the cross-entropy of classes."""
+    try:
+        settings = run.settings
+    except RunError:
+        return None
+    # A game's loss is that of its moves and of its value together; of a script's nobody knows what it is.
+    if not isinstance(settings, RunSettings) or settings.task == "game":
+        return None
+    return loss.guessing(run.curve(), settings.classes)
 
 
 def _check_whole(run: Run) -> None:

@@ -18,7 +18,7 @@ class Verdict:
 
     Attributes:
         kind: `"vanishing"`, `"exploding"`, `"dead"`, `"saturated"`, `"not a number"`, `"too hot"`, `"too cold"`,
-            `"rank collapse"`, `"shattered"` or `"healthy"`.
+            `"rank collapse"`, `"shattered"`, `"guessing"` or `"healthy"`.
         severity: one of `SEVERITIES`.
         text: one sentence with names, numbers and steps.
         numbers: what it rests on, by name.
