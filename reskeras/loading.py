@@ -14,6 +14,7 @@ import numpy as np
 
 from reskeras.datasets.encoding import Encoding, split
 from reskeras.decoding import continued, scores_of, translated
+from reskeras.machine import available_memory
 from reskeras.runs import Run, RunError, find
 from reskeras.tasks import TASKS
 
@@ -136,6 +137,10 @@ def content_of(task: str, encoding: Encoding) -> dict[str, Any]:
 
 def _encoding(path: Path) -> tuple[str, Encoding]:
     with zipfile.ZipFile(path) as file:
+        # A few bytes of a zip file can stand for any number.
+        needed, free = sum(each.file_size for each in file.infolist()), available_memory()
+        if free is not None and needed > free:
+            raise ValueError(f"it unpacks to {needed / 2**30:,.1f} GiB, and {free / 2**30:,.1f} GiB of memory are left")
         if ENCODING not in file.namelist():
             raise ValueError(f"it holds no {ENCODING}: load it with keras.models.load_model")
         size = file.getinfo(ENCODING).file_size

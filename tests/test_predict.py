@@ -59,7 +59,7 @@ def test_arrays_come_from_a_file(tmp_path):
     assert "Give --samples" in ask(run.folder).err
 
 
-def test_a_file_from_anywhere_is_refused_with_the_reason(tmp_path):
+def test_a_file_from_anywhere_is_refused_with_the_reason(tmp_path, monkeypatch):
     run = trained("plain", "made-up-vector", tmp_path, epochs=1)
     moved = tmp_path / "moved.keras"
     shutil.copy(run.model_path, moved)
@@ -79,6 +79,13 @@ def test_a_file_from_anywhere_is_refused_with_the_reason(tmp_path):
     for text in (None, "", "[", "[" * 100_000, "{}", '{"task": "poetry"}', '{"task": "classes", "labels": 5}'):
         with pytest.raises(RunError, match="cannot be read as a trained network"):
             reskeras.load(with_encoding(text))
+    bomb = tmp_path / "bomb.keras"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as file, file.open("model.weights.h5", "w") as member:
+        member.write(bytes(2**24))
+    with monkeypatch.context() as small:
+        small.setattr("reskeras.loading.available_memory", lambda: 2**23)
+        with pytest.raises(RunError, match=r"unpacks to 0\.0 GiB, and 0\.0 GiB of memory are left"):
+            reskeras.load(bomb)
     (tmp_path / "none.keras").write_bytes(b"PK nothing")
     for path in (tmp_path / "none.keras", tmp_path / "missing.keras"):
         with pytest.raises(RunError, match="cannot be read as a trained network"):
