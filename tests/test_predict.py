@@ -35,7 +35,7 @@ def test_a_tagger_and_a_language_model_are_asked_by_text(tmp_path):
 
 
 def test_a_language_model_shows_what_it_writes(tmp_path):
-    run = trained("gpt", "made-up-language", tmp_path, epochs=12, learning_rate=0.03)
+    run = trained("gpt", "made-up-language", tmp_path, epochs=6, learning_rate=0.03)
     shown = [event["text"] for event in run.events() if event["event"] == "sample"]
     assert shown and set("".join(shown)) <= set("abcdef")
     # The alphabet again and again is all that it has read.

@@ -1,5 +1,6 @@
 """Runs of tiny networks on the made-up data sets, trained in the test's own process."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,12 @@ def sets(monkeypatch):
     """The made-up data sets by name, beside those of the package."""
     for name, each in ALL.items():
         monkeypatch.setitem(datasets.EMBEDDED, f"made-up-{name}", each)
+    yield
+    if "tensorflow" in sys.modules:
+        # A run has its operations repeatable, for which TensorFlow refuses some to whatever comes after in the process.
+        from tensorflow.python.framework import config
+
+        config.disable_op_determinism()
 
 
 def trained(name: str, data: str, folder: Path, **training) -> Run:

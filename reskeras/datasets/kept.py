@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,9 @@ from reskeras.tasks import TASKS
 VERSION = 1
 """Raised when files are read in another way, so that what was kept counts no more."""
 
+DEEPEST = 2
+"""Folders below a folder of training samples that are looked into: that of a class, with its files."""
+
 MOST = 64
 _MOST_BYTES = 10_000
 
@@ -29,17 +32,28 @@ def key(paths: Iterable[Path], reading: Reading) -> str:
     """Return a name for files as they are now, read in a way.
 
     Args:
-        paths: files, and folders with all that is in them.
+        paths: files, and folders with what is in them.
         reading: how they are read.
     """
     told = hashlib.sha256(repr((VERSION, sorted(_options(reading).items()))).encode())
     for path in paths:
-        for each in (path, *(sorted(path.rglob("*")) if path.is_dir() else ())):
+        for each in (path, *_inside(path, DEEPEST)):
             # What is gone, or cannot be looked at, is told when it is read.
             with suppress(OSError):
                 facts = each.stat()
                 told.update(repr((str(each.absolute()), facts.st_size, facts.st_mtime_ns, facts.st_ino)).encode())
     return told.hexdigest()
+
+
+def _inside(folder: Path, depth: int) -> Iterator[Path]:
+    """Yield what is in a folder and in the folders in it, so deep; nothing where it is a file."""
+    try:
+        found = sorted(folder.iterdir()) if depth and folder.is_dir() else []
+    except OSError:
+        found = []
+    for each in found:
+        yield each
+        yield from _inside(each, depth - 1)
 
 
 def _options(reading: Reading) -> dict[str, Any]:

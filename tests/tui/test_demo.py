@@ -90,7 +90,7 @@ async def story(folder, runs, size):
         assert "─A─" in picture and "─B─" in picture and "ahead" in picture, size
 with tempfile.TemporaryDirectory() as folder:
     runs = unpack(Path(folder))
-    for size in ((80, 24), (100, 30), (160, 48)):
+    for size in ((80, 24), (160, 48)):
         asyncio.run(story(folder, runs, size))
 print("done")
 """

@@ -73,7 +73,10 @@ def test_a_run_is_played_scrubbed_and_left(bench, tmp_path):
         await until(pilot, lambda: app.screen.query_one("#runs").row_count == 1)
         await pilot.press("g")
         await until(pilot, lambda: isinstance(app.screen, ReplayScreen) and "▷ replay" in words_of(app, "#status"))
-        await pilot.press("space", "less_than_sign", *["full_stop"] * 8)
+        # On a busy machine it may have come to its end meanwhile, where the key would play it again.
+        if app.screen.player.playing:
+            await pilot.press("space")
+        await pilot.press("less_than_sign", *["full_stop"] * 8)
         await until(pilot, lambda: "step 40 of 200" in words_of(app, "#status"))
         assert "‖ paused" in words_of(app, "#transport") and "97.2 %" not in text_of(app)
         assert len(app.screen.query_one("#heatmap")._steps) == 40
