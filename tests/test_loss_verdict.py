@@ -33,7 +33,7 @@ def test_a_loss_near_that_of_an_even_guess_is_told():
 def test_nothing_is_told_of_a_loss_that_has_fallen_or_of_a_beginning():
     guess = math.log(10)
     assert guessing(curve([]), 10) is None
-    assert guessing(curve([guess] * 14), 10) is None
+    assert guessing(curve([guess] * 19), 10) is None
     assert guessing(curve([guess] * 20 + [0.9 * guess] * 10), 10) is None
     assert guessing(curve([guess] * 20), 20) is None
     assert guessing(curve([np.nan] * 20), 10) is None
