@@ -235,7 +235,8 @@ def test_shattered_gradients_are_a_note_where_gradients_were_alike_at_the_top():
 RULES = {
     name: getattr(verdicts, name)
     for name in verdicts.__all__
-    if name not in ("SEVERITIES", "Slope", "Verdict", "identity_share", "of", "slope_over_depth")
+    # That on the loss takes no series, and is tested in test_loss_verdict.py.
+    if name not in ("SEVERITIES", "Slope", "Verdict", "guessing", "identity_share", "of", "slope_over_depth")
 }
 SERIES_OF = {"without_gradient": 2, "saturated": 2, "not_a_number": 2}
 
