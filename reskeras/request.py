@@ -28,8 +28,12 @@ class Request:
 
 def default_data(family: Architecture) -> str:
     """Return the data set that a family is trained on when nobody says which: the first embedded one that fits."""
-    fitting = (name for name, each in datasets.EMBEDDED.items() if family.fits(each.shape.task, each.shape.kind))
-    return next(fitting, TrainingOptions().data)
+    return next(iter(_fitting_data(family)), TrainingOptions().data)
+
+
+def _fitting_data(family: Architecture) -> list[str]:
+    """Return the embedded data sets that a family learns from."""
+    return [name for name, each in datasets.EMBEDDED.items() if family.fits(each.shape.task, each.shape.kind)]
 
 
 def check_fit(family: Architecture, name: str, data: str, shape: DataShape) -> None:
@@ -37,7 +41,7 @@ def check_fit(family: Architecture, name: str, data: str, shape: DataShape) -> N
     if family.fits(shape.task, shape.kind):
         return
     networks = [each.name for each in catalogue.ARCHITECTURES.values() if each.fits(shape.task, shape.kind)]
-    sets = [name for name, each in datasets.EMBEDDED.items() if family.fits(each.shape.task, each.shape.kind)]
+    sets = _fitting_data(family)
     raise OptionError(
         {
             "data": f"{name} learns {TASKS[family.task].answer} from {' or '.join(family.inputs)} samples; {data} has "

@@ -75,14 +75,8 @@ def describe(data: str, reading: Reading | None = None) -> DataShape:
     path = _path(data)
     if path.suffix == ".npz":
         return archive.describe(path)
-    reading = reading or Reading()
-    source = formats.source(data, path, reading)
-    name = kept.key(source.paths(), reading)
-    found = kept.shape(name)
-    if found is None:
-        found = source.load(reading).shape
-        kept.keep(name, found)
-    return found
+    files = _Files(data, path, reading or Reading())
+    return kept.shape(files.name) or files.load().shape
 
 
 def load(data: str, reading: Reading | None = None) -> Dataset:
@@ -98,12 +92,21 @@ def load(data: str, reading: Reading | None = None) -> Dataset:
     path = _path(data)
     if path.suffix == ".npz":
         return archive.load(path)
-    reading = reading or Reading()
-    source = formats.source(data, path, reading)
-    name = kept.key(source.paths(), reading)
-    found = source.load(reading)
-    kept.keep(name, found.shape)
-    return found
+    return _Files(data, path, reading or Reading()).load()
+
+
+class _Files:
+    """A user's files as they are now, and the name under which it is kept what they are like."""
+
+    def __init__(self, data: str, path: Path, reading: Reading):
+        self._reading, self._source = reading, formats.source(data, path, reading)
+        self.name = kept.key(self._source.paths(), reading)
+
+    def load(self) -> Dataset:
+        """Return the data set, and keep what it is like."""
+        found = self._source.load(self._reading)
+        kept.keep(self.name, found.shape)
+        return found
 
 
 def _path(data: str) -> Path:

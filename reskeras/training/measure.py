@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from reskeras import catalogue
 from reskeras.datasets import Dataset
 from reskeras.datasets.dataset import taken
 from reskeras.runs.events import EventWriter
@@ -41,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def stand_in(settings: RunSettings, count: int) -> Dataset:
     """Return so many random samples of the kind that settings name, and labels of their task."""
-    task = catalogue.find(settings.architecture)[0].task
+    task = settings.task
     # Of a language model and a translator the classes are the words.
     words = settings.options.get("vocabulary") or (settings.classes if TASKS[task].of_tokens else None)
     generator, shape = np.random.default_rng(0), (count, *settings.input_shape)
