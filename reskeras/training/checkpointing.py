@@ -41,6 +41,8 @@ class Progress(BaseModel):
         begun: whether the epoch has begun, its running means set to 0 and its data being read.
         seconds: how long it has taken so far, pauses left out.
         score: the loss of the last epoch that has ended, on validation samples where there are any; None before one.
+        best: the smallest score of an epoch so far; None before one.
+        waited: how many epochs have ended since that of the best score.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -51,6 +53,12 @@ class Progress(BaseModel):
     begun: bool = False
     seconds: float = Field(0.0, ge=0, allow_inf_nan=False)
     score: float | None = None
+    best: float | None = None
+    waited: int = Field(0, ge=0)
+
+    def has_waited(self, patience: int | None) -> bool:
+        """Return whether as many epochs were no better as a training is to wait for."""
+        return patience is not None and self.waited >= patience
 
 
 class Facts(Progress):
@@ -241,6 +249,11 @@ class Resumption:
             )
         for name, variable in variables.items():
             variable.assign(self.checkpoint.arrays[name])
+
+    def restore_weights(self, model: keras.Model) -> None:
+        """Give a model the weights of the checkpoint, and leave its optimizer and its metrics as they are."""
+        for place, variable in enumerate(model.variables):
+            variable.assign(self.checkpoint.arrays[f"model/{place}"])
 
     def restore_metrics(self, model: keras.Model) -> None:
         """Give the running means of an epoch that has begun their values, which Keras sets to 0 when a `fit` begins."""
