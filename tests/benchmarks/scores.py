@@ -4,8 +4,8 @@
     python tests/benchmarks/scores.py sst2 tictactoe       # train these, keep what comes, and write the table
     python tests/benchmarks/scores.py --table              # write the table of what is kept
 
-What comes is kept in `scores.json` and shown in `SCORES.md`, both beside this file, with the machine and the date. Data is
-taken from the folder `shared/data` beside the checkout, or from `--data-folder`. Runs are made in a temporary folder.
+What comes is kept in `scores.json` and shown in `SCORES.md`, both beside this file, with the machine and the date. Data
+is taken from the folder `shared/data` beside the checkout, or from `--data-folder`.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def _least(found: float, wanted: float) -> bool:
 
 
 def _study() -> dict[str, Row]:
-    """Return the networks of the highway paper's study on MNIST (1505.00387, figure 1; 1507.06228, figure 1): 50 units a
-    layer against plain layers of 71, which have as many weights; what counts is the loss on training samples."""
+    """Return the networks of the highway paper's study on MNIST (1505.00387 and 1507.06228, figure 1): 50 units a layer
+    against plain layers of 71, which have as many weights; what counts is the loss on training samples."""
     rows, common = {}, "--data {data}/mnist.npz --optimizer sgd --batch-size 128 --schedule cosine --validation-split 0"
     for depth in (10, 20, 50, 100):
         bias = -min(1 + depth // 10, 4)
@@ -198,12 +198,10 @@ def write_table() -> None:
     )
     TABLE.write_text(
         "# Scores\n\nWritten by `python tests/benchmarks/scores.py ROW`, which trains a row anew on the data in "
-        "`../shared/data`. All have the seed "
-        f"{SEED}. Times are of a whole command, import and test included, with other work on the same cores: the load is "
-        "the mean of the 15 minutes before its end.\n\n"
-        "| row | what | wanted | score | time | parameters | backend | where and when |\n|---|---|---|---|---|---|---|---|\n"
-        + "\n".join(lines)
-        + f"\n\n```bash\n{commands}\n```\n"
+        f"`../shared/data`. All have the seed {SEED}. Times are of a whole command, import and test included, with "
+        "other work on the same cores: the load is the mean of the 15 minutes before its end.\n\n"
+        "| row | what | wanted | score | time | parameters | backend | where and when |\n"
+        f"{'|---' * 8}|\n" + "\n".join(lines) + f"\n\n```bash\n{commands}\n```\n"
     )
 
 
