@@ -48,6 +48,19 @@ class TrainingOptions(Reading):
     clip_norm: float | None = Field(
         None, gt=0, le=10**6, description="Largest norm of all gradients together; larger ones are scaled down to it."
     )
+    accumulate: int = Field(
+        1,
+        ge=1,
+        le=10_000,
+        description="Steps whose gradients are averaged into one update, as of a batch so many times as large.",
+    )
+    ema: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Momentum of a moving average of the weights over all updates, such as 0.999; the averages are "
+        "validated, tested and saved.",
+    )
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="Share of each label that is spread over all classes, in the loss that is trained."
     )

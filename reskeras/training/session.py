@@ -14,6 +14,7 @@ from reskeras.runs import checkpoints
 from reskeras.runs.events import EventWriter
 from reskeras.runs.folder import Run, RunError
 from reskeras.telemetry import GradientMonitor
+from reskeras.training.averaging import Averaged, averaged, take_averages
 from reskeras.training.checkpointing import Progress, Resumption, Saver
 from reskeras.training.controls import Controls
 from reskeras.training.objectives import test_batch, training_batch
@@ -172,6 +173,7 @@ class Session:
         self._tell_early_end(prepared)
         if settings.training.takes_best:
             self._take_best(prepared)
+        take_averages(prepared.model)
         self._test(prepared)
         save_trained(self._run, prepared.network, prepared.data)
         self._events.write("exported", file=self._run.model_path.name)
@@ -217,13 +219,15 @@ class Session:
             return
         level = resumption.facts.telemetry if resumption and resumption.facts else training.telemetry
         monitor = GradientMonitor(self._run, level)
+        if resumption:
+            monitor.go_on_from(resumption.noise)
         self.pace = Pace(prepared.seconds)
         saver = Saver(self._run, self._events, monitor, training) if keeps else None
         controls = Controls(self._run, self._events, monitor)
         self.recorder = Recorder(
             self._run, self._events, steps, each, self.pace, controls, saver, resumption, training.patience
         )
-        joined = _OneTraining([monitor, self.recorder, *callbacks], add_history=True, model=prepared.model)
+        joined = _OneTraining([monitor, self.recorder, Averaged(), *callbacks], add_history=True, model=prepared.model)
         try:
             for first, last, skipped in _parts(progress, epochs):
                 self._fit_part(prepared, joined, first, last, skipped)
@@ -243,7 +247,8 @@ class Session:
         self._resumption.restore_metrics(model)
         logs = {name: float(result) for name, result in model.get_metrics_result().items()}
         if validation := _validation(prepared):
-            logs |= {f"val_{name}": result for name, result in _evaluate(prepared, validation).items()}
+            with averaged(model):
+                logs |= {f"val_{name}": result for name, result in _evaluate(prepared, validation).items()}
         facts = {ours: logs[theirs] for theirs, ours in NAMES.items() if theirs in logs}
         self._events.write("epoch", epoch=progress.epoch + 1, step=progress.step, **facts)
 
@@ -284,7 +289,7 @@ class Session:
         except RunError as error:
             self._events.write("warning", text=f"{error} The last weights are tested and saved, and not the best.")
             return
-        found.restore_weights(prepared.model)
+        found.restore(prepared.model)
         best = found.progress
         self._events.write("best", epoch=best.epoch, step=best.step, score=best.score, file=path.name)
 

@@ -136,7 +136,7 @@ def trained(row: Row, data: Path) -> dict[str, Any]:
         if done.returncode:
             raise SystemExit(f"{row.title}: the training ended with code {done.returncode}.")
         summary = json.loads(done.stdout)
-        run = Path(home) / "saved_models" / summary["name"]
+        run = Path(home) / "saved_models" / summary["run"]
         events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
     facts = {name: fact for event in events for name, fact in event.items()}
     cpu = sum(getattr(spent, kind) - getattr(used, kind) for kind in ("children_user", "children_system"))
