@@ -98,8 +98,8 @@ ROWS: dict[str, Row] = {
     ),
     "tictactoe": Row(
         "AlphaGo Zero tower, tic-tac-toe, positions not seen in training",
-        "alphago_zero --depth 4 --width 64 --epochs 40 --batch-size 64 --learning-rate 0.002 --schedule cosine "
-        "--validation-split 0",
+        "alphago_zero --depth 4 --width 64 --epochs 40 --batch-size 64 --optimizer adamw --learning-rate 0.003 "
+        "--schedule cosine --ema 0.99 --validation-split 0",
         wanted=0.99,
     ),
     "tinyshakespeare": Row(
