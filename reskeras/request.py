@@ -103,6 +103,11 @@ def _check_training(trained: TrainingOptions, shape: DataShape, name: str) -> di
                 f"{shape.kind} samples of shape {shape.input_shape} with {TASKS[shape.task].answer}. "
                 f"Did you mean {option}={plain}?"
             )
+    if trained.word_dropout and (shape.kind != "tokens" or shape.task not in ("classes", "tags")):
+        problems["word_dropout"] = (
+            f"word_dropout is for texts with classes or tags; received word_dropout={trained.word_dropout:g} for "
+            f"{shape.kind} samples with {TASKS[shape.task].answer}. Did you mean word_dropout=0?"
+        )
     return problems
 
 

@@ -100,6 +100,13 @@ class TrainingOptions(Reading):
         description="Move each training image by up to so many pixels, at random; what comes in has the mean colour.",
     )
     flip: bool = Field(False, description="Mirror every second training image left to right, at random.")
+    word_dropout: float = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        description="How readily a training text's words are read as unknown: one that comes c times, with the "
+        "probability a / (a + c) for this a, such as 0.25.",
+    )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of initial weights, data order and dropout.")
     validation_split: float = Field(
         0.1, ge=0, le=0.9, description="Share of the training samples kept aside to validate after each epoch."
