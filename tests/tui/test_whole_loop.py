@@ -41,7 +41,7 @@ def test_choose_train_and_watch(bench, tmp_path, backend, monkeypatch):
         for name, value in (("option-depth", "3"), ("option-width", "8"), ("training-epochs", "2")):
             screen.query_one(f"#{name}", Input).value = value
         await until(pilot, lambda: "ready" in words_of(app, "#start-message"), "a form without problems")
-        monkeypatch.setattr(design, "WARM_SECONDS", 0)
+        monkeypatch.setattr(design, "WARM_SECONDS", 0.01)
         screen.check_now()
         await until(pilot, lambda: app._warming._worker, "a prepared worker")
         monkeypatch.setattr(design, "WARM_SECONDS", 3600)
