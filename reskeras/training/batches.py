@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from reskeras.datasets import Dataset
+from reskeras.training.augmenting import Augmentation
 from reskeras.training.objectives import training_batch
 
 
@@ -20,11 +21,22 @@ class Batches(keras.utils.PyDataset):
         data: the data set.
         indices: which samples to train on.
         batch_size: samples in a batch; with fewer samples, a batch is all of them.
-        seed: of the order.
+        seed: of the order, and of what is drawn for each batch.
+        class_weights: what each class counts in the loss; None for 1.
+        augmentation: how images are changed; None for as they are.
     """
 
-    def __init__(self, data: Dataset, indices: np.ndarray, batch_size: int, seed: int):
+    def __init__(
+        self,
+        data: Dataset,
+        indices: np.ndarray,
+        batch_size: int,
+        seed: int,
+        class_weights: np.ndarray | None = None,
+        augmentation: Augmentation | None = None,
+    ):
         super().__init__()
+        self._class_weights, self._augmentation = class_weights, augmentation
         self._data, self._indices = data, indices
         self.batch_size = min(batch_size, len(indices))
         self._seed = seed
@@ -53,7 +65,11 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, index):
         index += self._skipped
         chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        return training_batch(self._data, chosen)
+        x, *rest = training_batch(self._data, chosen, self._class_weights)
+        if self._augmentation is not None:
+            # By its place alone, so that a run that goes on draws the same.
+            x = self._augmentation.changed(x, np.random.default_rng([self._seed, 2, self._epoch, index]))
+        return x, *rest
 
     def on_epoch_end(self):
         self._epoch += 1

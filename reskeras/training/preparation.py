@@ -15,8 +15,9 @@ from reskeras.runs.settings import RunSettings, TrainingOptions
 from reskeras.runs.statistics import reaches
 from reskeras.steps import Conv, Standardize
 from reskeras.telemetry import make_ready, watch
+from reskeras.training.augmenting import Augmentation
 from reskeras.training.batches import Batches
-from reskeras.training.objectives import objective
+from reskeras.training.objectives import balanced, objective
 from reskeras.training.optimizing import make_optimizer
 
 REMAT = {"no": False, "yes": True, "sqrt": "sqrt"}
@@ -72,7 +73,7 @@ def prepare(settings: RunSettings, data: datasets.Dataset | None = None) -> Prep
     keras.config.set_dtype_policy(training.precision)
     data = datasets.load(training.data, training) if data is None else data
     train, held_out = datasets.split(data, training.validation_split, training.seed)
-    batches = Batches(data, train, training.batch_size, training.seed)
+    batches = _batches(data, train, training)
     began = time.perf_counter()
     plan = plan_of(settings, data)
     if training.remat != "no":
@@ -89,6 +90,16 @@ def prepare(settings: RunSettings, data: datasets.Dataset | None = None) -> Prep
     backend.make_repeatable(training.seed)
     seconds = time.perf_counter() - began
     return Prepared(settings, data, plan, network, model, batches, held_out, seconds)
+
+
+def _batches(data: datasets.Dataset, train: np.ndarray, training: TrainingOptions) -> Batches:
+    """Return the training samples as options ask for them."""
+    weights = balanced(data, train) if training.class_weight == "balanced" else None
+    changes = None
+    if training.pad_crop or training.flip:
+        fill = data.moments()[0] if training.pad_crop else ()
+        changes = Augmentation(training.pad_crop, training.flip, fill)
+    return Batches(data, train, training.batch_size, training.seed, weights, changes)
 
 
 def rehearse(prepared: Prepared, level: str | None = None) -> Prepared:
