@@ -21,7 +21,11 @@ GPU_EXTRAS = {"tensorflow": "tensorflow-cuda", "jax": "jax-cuda", "torch": None}
 """The extra that brings a backend's GPU form; PyTorch's usual package is it already."""
 
 
-EXTRAS = {"text": ("keras_hub", "keras-hub"), "tensorboard": ("tensorboardX", "tensorboardX")}
+EXTRAS = {
+    "text": ("keras_hub", "keras-hub"),
+    "subwords": ("tokenizers", "tokenizers"),
+    "tensorboard": ("tensorboardX", "tensorboardX"),
+}
 """Extras that are no backends: the module by which they are known, and the package that it comes in."""
 
 
