@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import keras
@@ -55,7 +56,10 @@ def _fill(backbone: keras.Model, path: str) -> None:
     if file is None:
         raise PlanError(f"There are no weights at {path}.")
     try:
-        backbone.load_weights(Path(file))
+        with warnings.catch_warnings():
+            # Keras warns of operations without weights, such as the choice of the first token.
+            warnings.simplefilter("ignore", UserWarning)
+            backbone.load_weights(Path(file))
     except (ValueError, OSError, KeyError, TypeError) as error:
         first = (str(error).strip().splitlines() or [""])[0]
         raise PlanError(

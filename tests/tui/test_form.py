@@ -20,13 +20,16 @@ from reskeras.runs import TrainingOptions
 
 pytestmark = pytest.mark.any_backend
 
+OURS = {name: entry for name, entry in ARCHITECTURES.items() if not entry.extra}
+"""Those that need no extra."""
+
 CONTROLS = {"choice": Select, "flag": Switch, "integer": Input, "number": Input, "text": Input}
 
 
 def test_every_option_of_every_architecture_has_a_field(bench):
     async def story(app, pilot):
         form = app.screen.query_one(DesignForm)
-        for name, entry in ARCHITECTURES.items():
+        for name, entry in OURS.items():
             app.screen.query_one("#architecture", Select).value = name
             await until(pilot, lambda name=name: form.architecture == name, f"the options of {name}")
             for group, options in (("option", entry.options), ("training", TrainingOptions)):
@@ -199,7 +202,7 @@ def typed(value) -> str:
 
 
 def test_the_command_holds_what_differs_from_the_defaults():
-    for name, entry in ARCHITECTURES.items():
+    for name, entry in OURS.items():
         settings = check_request(name, {}, {}).settings
         assert shlex.split(command_line(settings)) == ["reskeras", "train", name]
         # The words, and how many of them are read, are no fewer than the data has.
