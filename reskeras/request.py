@@ -9,7 +9,7 @@ from typing import Any
 from reskeras import catalogue, datasets, recipes
 from reskeras.architectures import Architecture, Preset
 from reskeras.datasets import DataShape
-from reskeras.installed import BackendMissing, resolve_backend
+from reskeras.installed import EXTRAS, BackendMissing, has_extra, how_to_install, resolve_backend
 from reskeras.options import OptionError, Options, check, suggest
 from reskeras.plan import Plan
 from reskeras.runs.settings import RunSettings, TrainingOptions
@@ -152,6 +152,11 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
         if shape:
             attempt("data", check_fit, entry, architecture, data, shape)
             chosen = chosen and _with_data(entry, preset, chosen, shape)
+    if entry and entry.extra and not has_extra(entry.extra):
+        problems["architecture"] = (
+            f"{entry.name} is built by {EXTRAS[entry.extra][1]}, which is not installed. Install it with "
+            f"{how_to_install(entry.extra)}"
+        )
     attempt("backend", resolve_backend, str(training.get("backend", "auto")))
     if chosen and shape and "data" not in problems:
         problems.update(_check_use(chosen, shape))
@@ -166,6 +171,10 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
         problems["remat"] = (
             f"remat=sqrt keeps inputs of some blocks of a stack; {plan.name} has no equal blocks of one shape in a "
             "row. Did you mean remat=yes?"
+        )
+    if plan and trained and trained.remat != "no" and plan.backbone:
+        problems["remat"] = (
+            f"keras-hub keeps all that it computes; received remat={trained.remat}. Did you mean remat=no?"
         )
     if problems:
         raise OptionError(problems)

@@ -21,8 +21,11 @@ def skips(name: str) -> tuple[str, ...]:
     return next(option.choices for option in describe(ARCHITECTURES[name].options) if option.name == "skip")
 
 
-TINY = [(name, skip) for name in ARCHITECTURES for skip in skips(name)]
-"""Every architecture with every skip."""
+OURS = [name for name, entry in ARCHITECTURES.items() if not entry.extra]
+"""The families that this package builds by itself."""
+
+TINY = [(name, skip) for name in OURS for skip in skips(name)]
+"""Every architecture of our own with every skip."""
 
 ONCE = [
     (name, skip)
