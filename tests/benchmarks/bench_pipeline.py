@@ -6,8 +6,8 @@ A batch is put together by `Batches`, on PyTorch in the thread that trains; what
 bound of what the device waits, for steps are handed over before they are done. Networks are shallow, so that steps are
 short, with the usual batch of 32; images are moved and mirrored too. Limit: 5 %.
 
-Two cores of an AMD EPYC, 22 November 2026, JAX 0.10.2, TensorFlow 2.21.0, PyTorch 2.13.0, while other work ran on the same
-cores (load 10 to 14, so that shares are rather too large). "-" was not measured.
+Two cores of an AMD EPYC, 22 November 2026, JAX 0.10.2, TensorFlow 2.21.0, PyTorch 2.13.0, while other work ran on the
+same cores (load 10 to 14, so that shares are rather too large). "-" was not measured.
 
 | task | network | JAX | TensorFlow | PyTorch |
 |---|---|---|---|---|
@@ -20,8 +20,8 @@ cores (load 10 to 14, so that shares are rather too large). "-" was not measured
 | translation | translator 2 | 0.9 % | 0.2 % | - |
 | game | alphago_zero 2 | 0.5 % | 0.4 % | - |
 
-Over the limit are images of 8x8 that are moved, whose steps take a millisecond or two on JAX: 25 % where every pixel was
-indexed, 5.5 % slice by slice.
+Over the limit are images of 8x8 that are moved, on JAX: 25 % where every pixel was indexed, as in the other columns of
+that row, and 5.5 % slice by slice, measured an hour apart.
 """
 
 from __future__ import annotations
