@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reskeras import catalogue, datasets
+from reskeras import catalogue, datasets, recipes
 from reskeras.architectures import Architecture, Preset
 from reskeras.datasets import DataShape
 from reskeras.installed import EXTRAS, BackendMissing, has_extra, how_to_install, resolve_backend
@@ -103,6 +103,11 @@ def _check_training(trained: TrainingOptions, shape: DataShape, name: str) -> di
                 f"{shape.kind} samples of shape {shape.input_shape} with {TASKS[shape.task].answer}. "
                 f"Did you mean {option}={plain}?"
             )
+    if trained.word_dropout and (shape.kind != "tokens" or shape.task not in ("classes", "tags")):
+        problems["word_dropout"] = (
+            f"word_dropout is for texts with classes or tags; received word_dropout={trained.word_dropout:g} for "
+            f"{shape.kind} samples with {TASKS[shape.task].answer}. Did you mean word_dropout=0?"
+        )
     return problems
 
 
@@ -113,7 +118,7 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
         architecture: a name in the catalogue, or a preset's.
         options: values for the architecture's options; text is converted, what is missing keeps its default or the
             preset's value.
-        training: values for `TrainingOptions`, likewise.
+        training: values for `TrainingOptions`, likewise; with a `recipe`, its values stand for those that are missing.
 
     Raises:
         OptionError: with a sentence for every option that is wrong, of both groups; `architecture`, `data` and
@@ -132,7 +137,11 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
         return None
 
     entry, preset = attempt("architecture", catalogue.find, architecture) or (None, None)
-    training = {"data": default_data(entry) if entry else TrainingOptions().data, **training}
+    training = {
+        "data": default_data(entry) if entry else TrainingOptions().data,
+        **recipes.values_of(training.get("recipe")),
+        **training,
+    }
     data = str(training["data"])
     trained = attempt("training", check, TrainingOptions, training)
     shape = attempt("data", datasets.describe, data, trained)

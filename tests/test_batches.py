@@ -49,6 +49,18 @@ def test_each_image_is_moved_and_mirrored_by_itself():
 
 
 @pytest.mark.any_backend
+def test_rare_words_are_read_as_unknown_more_often():
+    from reskeras.training.augmenting import WordDropout
+
+    tokens = np.repeat([0, 4, 5, 6], [50, 1, 4, 400])
+    dropout = WordDropout.fit(tokens, 9, 4.0)
+    np.testing.assert_allclose(dropout.shares, [0, 0, 0, 0, 4 / 5, 4 / 8, 4 / 404, 1, 1])
+    changed = dropout.changed(np.full((4, 5000), [[0], [4], [5], [6]], "int32"), np.random.default_rng(0))
+    assert changed.dtype == np.int32 and set(changed[1]) == {1, 4}
+    np.testing.assert_allclose((changed == 1).mean(1), [0, 0.8, 0.5, 0.0099], atol=0.02)
+
+
+@pytest.mark.any_backend
 def test_a_batch_is_the_same_whenever_it_is_asked_for():
     from reskeras.training.augmenting import Augmentation
 
@@ -135,6 +147,7 @@ def test_what_does_not_fit_the_data_is_refused_with_what_does():
         ("residual_mlp", "vector", {"pad_crop": 4}),
         ("alphago_zero", "game", {"flip": True}),
         ("gpt", "language", {"class_weight": "balanced"}),
+        ("translator", "translation", {"word_dropout": 0.3}),
     ):
         with pytest.raises(OptionError) as caught:
             check_request(network, {}, {"data": f"made-up-{data}", **asked})

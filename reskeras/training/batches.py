@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from reskeras.datasets import Dataset
-from reskeras.training.augmenting import Augmentation
+from reskeras.training.augmenting import Augmentation, WordDropout
 from reskeras.training.objectives import training_batch
 
 
@@ -23,7 +23,7 @@ class Batches(keras.utils.PyDataset):
         batch_size: samples in a batch; with fewer samples, a batch is all of them.
         seed: of the order, and of what is drawn for each batch.
         class_weights: what each class counts in the loss; None for 1.
-        augmentation: how images are changed; None for as they are.
+        augmentation: how samples are changed; None for as they are.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Batches(keras.utils.PyDataset):
         batch_size: int,
         seed: int,
         class_weights: np.ndarray | None = None,
-        augmentation: Augmentation | None = None,
+        augmentation: Augmentation | WordDropout | None = None,
     ):
         super().__init__()
         self._class_weights, self._augmentation = class_weights, augmentation

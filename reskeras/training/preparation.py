@@ -15,7 +15,7 @@ from reskeras.runs.settings import RunSettings, TrainingOptions
 from reskeras.runs.statistics import reaches
 from reskeras.steps import Conv, Standardize
 from reskeras.telemetry import make_ready, watch
-from reskeras.training.augmenting import Augmentation
+from reskeras.training.augmenting import Augmentation, WordDropout
 from reskeras.training.batches import Batches
 from reskeras.training.objectives import balanced, objective
 from reskeras.training.optimizing import make_optimizer
@@ -99,6 +99,8 @@ def _batches(data: datasets.Dataset, train: np.ndarray, training: TrainingOption
     if training.pad_crop or training.flip:
         fill = data.moments()[0] if training.pad_crop else ()
         changes = Augmentation(training.pad_crop, training.flip, fill)
+    elif training.word_dropout:
+        changes = WordDropout.fit(data.x_train[train], data.vocabulary, training.word_dropout)
     return Batches(data, train, training.batch_size, training.seed, weights, changes)
 
 

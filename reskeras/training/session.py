@@ -17,7 +17,7 @@ from reskeras.telemetry import GradientMonitor
 from reskeras.training.averaging import Averaged, averaged, take_averages
 from reskeras.training.checkpointing import Progress, Resumption, Saver
 from reskeras.training.controls import Controls
-from reskeras.training.objectives import test_batch, training_batch
+from reskeras.training.objectives import objective, test_batch, training_batch
 from reskeras.training.pace import Pace
 from reskeras.training.preparation import Prepared, prepare, rehearse
 from reskeras.training.recorder import NAMES, Recorder
@@ -320,6 +320,9 @@ class Session:
         )
 
     def _test(self, prepared: Prepared) -> None:
+        if prepared.settings.training.label_smoothing:
+            # A perplexity, and what others report, is of labels as they are.
+            prepared.model.compile(**objective(prepared.data.task))
         found = _evaluate(prepared, test_batch(prepared.data))
         facts = {NAMES[name]: result for name, result in found.items() if name in NAMES}
         facts |= scores(prepared.network, prepared.data, facts["loss"])

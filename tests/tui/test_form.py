@@ -15,6 +15,7 @@ from watching import text_of, until, words_of
 from reskeras.architectures import Preset
 from reskeras.catalogue import ARCHITECTURES
 from reskeras.options import describe
+from reskeras.recipes import RECIPES
 from reskeras.request import check_request, default_data
 from reskeras.runs import TrainingOptions
 
@@ -136,12 +137,23 @@ def test_a_preset_fills_in_the_options_and_leaves_when_they_change(bench, preset
         assert depth.value == "44" and not silent.value
         app.screen.query_one("#option-skip", Select).value = "none"
         await until(pilot, lambda: choice.value == "deep-one", "the preset that the options make")
+        # Recipes do the same to the training options; of one that is given up only what was changed stays.
+        training, recipe = form.values().training, app.screen.query_one("#training-recipe", Select)
+        for name in ("cifar", "gpt"):
+            recipe.value = name
+            values = RECIPES[name].values
+            wanted = {**training, "recipe": name, **{each: _as_typed(value) for each, value in values.items()}}
+            await until(pilot, lambda wanted=wanted: form.values().training == wanted, f"the recipe {name}")
+        app.screen.query_one("#training-beta_2", Input).value = "0.9"
+        recipe.value = "none"
+        wanted = {**training, "beta_2": "0.9"}
+        await until(pilot, lambda: form.values().training == wanted, "the options of before")
 
     bench(story, size=(160, 48))
 
 
 def _as_typed(value):
-    return value if isinstance(value, (bool, str)) else str(value)
+    return value if isinstance(value, (bool, str)) else typed(value)
 
 
 def test_what_was_typed_and_the_preset_are_found_again_with_their_family(bench, presets):
@@ -232,3 +244,7 @@ def test_the_command_holds_what_differs_from_the_defaults():
         defaults = {option.flag: typed(option.default) for option in describe(entry.options)}
         tiny = {"--" + key.replace("_", "-"): typed(value) for key, value in wanted.items()}
         assert given == {flag: value for flag, value in tiny.items() if defaults[flag] != value}
+    # Beside a recipe, what is not the recipe's.
+    settings = check_request("resnet", {}, {"recipe": "cifar", "epochs": 5, "batch_size": 32}).settings
+    words = ["reskeras", "train", "resnet", "--recipe", "cifar", "--epochs", "5", "--batch-size", "32"]
+    assert shlex.split(command_line(settings)) == words
