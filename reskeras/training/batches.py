@@ -50,10 +50,13 @@ class Batches(keras.utils.PyDataset):
     def __len__(self):
         return len(self._order) // self.batch_size - self._skipped
 
-    def __getitem__(self, index):
+    def chosen(self, index: int) -> np.ndarray:
+        """Return which samples are in a batch, by its number among those that are not left out."""
         index += self._skipped
-        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        return training_batch(self._data, chosen)
+        return self._order[index * self.batch_size : (index + 1) * self.batch_size]
+
+    def __getitem__(self, index):
+        return training_batch(self._data, self.chosen(index))
 
     def on_epoch_end(self):
         self._epoch += 1

@@ -16,6 +16,7 @@ from reskeras.runs.statistics import reaches
 from reskeras.steps import Conv, Standardize
 from reskeras.telemetry import make_ready, watch
 from reskeras.training.batches import Batches
+from reskeras.training.buckets import BucketedBatches
 from reskeras.training.objectives import objective
 from reskeras.training.optimizing import make_optimizer
 
@@ -72,12 +73,16 @@ def prepare(settings: RunSettings, data: datasets.Dataset | None = None) -> Prep
     keras.config.set_dtype_policy(training.precision)
     data = datasets.load(training.data, training) if data is None else data
     train, held_out = datasets.split(data, training.validation_split, training.seed)
-    batches = Batches(data, train, training.batch_size, training.seed)
+    kind = BucketedBatches if training.by_length else Batches
+    batches = kind(data, train, training.batch_size, training.seed)
     began = time.perf_counter()
     plan = plan_of(settings, data)
     if training.remat != "no":
         backend.give_memory_back()
     network = builder.build_plan(plan, stacked=training.stacked, remat=REMAT[training.remat])
+    if training.by_length:
+        # Of any length, where it is called with the batches of a training.
+        network.input_spec = None
     model = watch(network) if reaches(training.telemetry, "probes") else network
     model.compile(
         make_optimizer(training, training.total_steps(len(batches))),
