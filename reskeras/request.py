@@ -87,6 +87,25 @@ def _check_use(chosen: Options, shape: DataShape) -> dict[str, str]:
     return problems
 
 
+def _check_training(trained: TrainingOptions, shape: DataShape, name: str) -> dict[str, str]:
+    """Return what is wrong with training options for a data set: option name -> sentence."""
+    problems = {}
+    if trained.class_weight != "none" and shape.task not in ("classes", "tags"):
+        problems["class_weight"] = (
+            f"class_weight={trained.class_weight} is for classes and tags; {name} learns {TASKS[shape.task].answer}. "
+            "Did you mean class_weight=none?"
+        )
+    for option, plain in (("pad_crop", 0), ("flip", False)):
+        # What a board shows is not the same when it is moved, and its best move is another.
+        if getattr(trained, option) != plain and (shape.kind != "image" or shape.task != "classes"):
+            problems[option] = (
+                f"{option} changes images that are told apart; received {option}={getattr(trained, option)} for "
+                f"{shape.kind} samples of shape {shape.input_shape} with {TASKS[shape.task].answer}. "
+                f"Did you mean {option}={plain}?"
+            )
+    return problems
+
+
 def check_request(architecture: str, options: Mapping[str, Any], training: Mapping[str, Any]) -> Request:
     """Check everything a user chose and return it as settings with the plan of the network.
 
@@ -136,6 +155,9 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
             plan = entry.plan(chosen, shape.input_shape, shape.classes)
         except PlanError as error:
             problems.setdefault(_at_fault(error), str(error))
+    if trained and shape:
+        for name, problem in _check_training(trained, shape, architecture).items():
+            problems.setdefault(name, problem)
     if plan and trained and trained.remat == "sqrt" and not plan.has_stacks():
         problems["remat"] = (
             f"remat=sqrt keeps inputs of some blocks of a stack; {plan.name} has no equal blocks of one shape in a "

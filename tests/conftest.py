@@ -55,6 +55,26 @@ def fused(backend, monkeypatch):
         )
 
 
+@pytest.fixture(autouse=True, scope="session")
+def traced_once():
+    """TensorFlow traces a step a second time if it has made variables, as those of an optimizer: they are made before.
+
+    That is half of the time of a test that trains a few steps. Keras builds optimizers before the step on JAX too.
+    """
+    if os.environ["KERAS_BACKEND"] != "tensorflow":
+        return
+    import keras
+
+    make = keras.Model.make_train_function
+
+    def build_and_make(self, force=False):
+        if self.built and self.optimizer is not None and not self.optimizer.built and self._distribute_strategy is None:
+            self.optimizer.build(self.trainable_variables)
+        return make(self, force)
+
+    keras.Model.make_train_function = build_and_make
+
+
 @pytest.fixture
 def shared_data() -> Path:
     """The folder of real data sets beside the checkout; a test that wants it skips where it is absent."""

@@ -4,10 +4,14 @@ import math
 
 import numpy as np
 import pytest
+from comparing import check_same
 from tiny_runs import sets as sets
 from tiny_runs import trained
+from workbench import events
 
-from reskeras.runs import TrainingOptions
+from reskeras.runs import TrainingOptions, checkpoints
+
+pytest_plugins = ["workbench"]
 
 
 def rates(steps: int, **options) -> list[float]:
@@ -76,3 +80,61 @@ def test_options_have_bounds():
     for bad in ({"schedule": "linear"}, {"warmup": -1}, {"clip_norm": 0}, {"label_smoothing": 1}):
         with pytest.raises(ValueError, match=next(iter(bad))):
             TrainingOptions(**bad)
+
+
+def test_accumulated_steps_are_those_of_larger_batches():
+    """Four batches of a quarter come to the weights, and to the average, of one whole batch."""
+    import keras
+
+    from reskeras import backend
+    from reskeras.training.averaging import averaged, take_averages
+    from reskeras.training.optimizing import make_optimizer
+
+    generator = np.random.default_rng(0)
+    x, y = generator.normal(size=(32, 3)).astype("float32"), generator.integers(0, 2, 32)
+    found = []
+    for accumulate in (1, 4):
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        asked = TrainingOptions(optimizer="sgd", learning_rate=0.5, accumulate=accumulate, ema=0.6, clip_norm=1.0)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(make_optimizer(asked, 12 * accumulate), loss)
+        kernels = []
+        for _ in range(6):
+            model.fit(x, y, batch_size=32 // accumulate, epochs=1, shuffle=False, verbose=0)
+            kernels.append(np.array(backend.as_numpy(model.layers[0].kernel)))
+        wanted = kernels[0]
+        for place, kernel in enumerate(kernels[1:], 1):
+            # Of the last update no further step has been seen yet.
+            momentum = 0.6 ** (1 / accumulate) if place == 5 else 0.6
+            wanted = momentum * wanted + (1 - momentum) * kernel
+        with averaged(model):
+            lent = np.array(backend.as_numpy(model.layers[0].kernel))
+        np.testing.assert_array_equal(backend.as_numpy(model.layers[0].kernel), kernels[-1])
+        take_averages(model)
+        np.testing.assert_array_equal(backend.as_numpy(model.layers[0].kernel), lent)
+        np.testing.assert_allclose(lent, wanted, rtol=1e-4)
+        found.append((kernels[-1], lent))
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-4)
+
+
+def test_a_run_with_averages_and_accumulation_goes_on_to_the_last_bit(bench):
+    """It is stopped between two steps of one update, and the averages are what it validates, tests and saves."""
+    asked = {"accumulate": 3, "ema": 0.9, "epochs": 3, "batch_size": 64, "telemetry": "probes", "patience": 9}
+    whole, run = bench.train(**asked), bench.train(**asked, checkpoint_steps=7, keep=10)
+    check_same(run, whole)
+    for path in checkpoints.listed(run.checkpoints_path):
+        if checkpoints.step_of(path) % 3 == 0 or checkpoints.step_of(path) > 30:
+            path.unlink()
+    lines = run.events_path.read_text().splitlines(keepends=True)
+    cut = next(place for place, line in enumerate(lines) if '"epoch": 2' in line and '"event": "epoch"' in line)
+    run.events_path.write_text("".join(lines[:cut]))
+    run.model_path.unlink()
+    assert bench.start(run).wait() == 0, run.log_path.read_text()
+    assert events(run, "resumed")[0]["step"] % 3
+    check_same(run, whole)
+    plain = bench.train(**{**asked, "ema": None})
+    ours, theirs = (events(each, "epoch")[-1] for each in (whole, plain))
+    assert ours["loss"] == theirs["loss"] and ours["validation_loss"] != theirs["validation_loss"]
+    best = min(events(whole, "epoch"), key=lambda each: each["validation_loss"])
+    assert events(whole, "best")[0]["epoch"] == best["epoch"]

@@ -59,6 +59,9 @@ from .warming import Warming
 BLURRED_SECONDS = 1.0
 """Between two readings of a run, while the terminal has not the focus."""
 
+LOOK_SECONDS = 0.5
+"""A disk that takes longer to say whether a run is live keeps nobody from the form."""
+
 BUSIEST = 0.15
 """A reading that takes a larger part of its period makes the period longer."""
 
@@ -126,6 +129,7 @@ class ReskerasApp(Exporting, App[None]):
             self.compare([Run(folder) for folder in self.marked], self._replay)
         elif self._opened is None:
             self.find_live_run()
+            self.set_timer(LOOK_SECONDS, self.open_form)
         else:
             self.show_run(self._opened)
 
@@ -153,9 +157,10 @@ class ReskerasApp(Exporting, App[None]):
 
     # Which screen is shown
 
-    def action_show_design(self) -> None:
+    async def action_show_design(self) -> None:
         """Go to the form of a new run."""
         self._above_design(None)
+        await self.open_form()
 
     def action_show_runs(self) -> None:
         """Go to the list of runs."""
@@ -372,12 +377,18 @@ class ReskerasApp(Exporting, App[None]):
             with contextlib.suppress(RunError):
                 queue.ensure(self.runs)
         live = next(listing.live_folders(listing.folders(self.runs)), None)
-        if live is not None:
-            self.post_message(LiveRunFound(Run(Path(live))))
+        self.post_message(LiveRunFound(live and Run(Path(live))))
 
-    def on_live_run_found(self, message: LiveRunFound) -> None:
-        if len(self.screen_stack) == 1:
+    async def on_live_run_found(self, message: LiveRunFound) -> None:
+        if message.run is None:
+            await self.open_form()
+        elif len(self.screen_stack) == 1:
             self.show_run(message.run)
+
+    async def open_form(self) -> None:
+        """Have the form of a new run there, if it is what is to be seen."""
+        if isinstance(self.shown_screen, DesignScreen):
+            await self.shown_screen.open_form()
 
 
 SCREENS = {

@@ -61,9 +61,9 @@ class StartFailed(Message):
 
 
 class LiveRunFound(Message):
-    """A run is being trained while the UI opens."""
+    """A run is being trained while the UI opens, or None is."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run | None) -> None:
         super().__init__()
         self.run = run
 

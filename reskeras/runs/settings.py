@@ -53,12 +53,48 @@ class TrainingOptions(Reading):
     clip_norm: float | None = Field(
         None, gt=0, le=10**6, description="Largest norm of all gradients together; larger ones are scaled down to it."
     )
+    accumulate: int = Field(
+        1,
+        ge=1,
+        le=10_000,
+        description="Steps whose gradients are averaged into one update, as of a batch so many times as large.",
+    )
+    ema: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Momentum of a moving average of the weights over all updates, such as 0.999; the averages are "
+        "validated, tested and saved.",
+    )
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="Share of each label that is spread over all classes, in the loss that is trained."
     )
+    class_weight: Literal["none", "balanced"] = Field(
+        "none",
+        description="What each class or tag counts in the loss that is trained; balanced lets all count alike, however "
+        "many samples each has.",
+    )
+    pad_crop: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="Move each training image by up to so many pixels, at random; what comes in has the mean colour.",
+    )
+    flip: bool = Field(False, description="Mirror every second training image left to right, at random.")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of initial weights, data order and dropout.")
     validation_split: float = Field(
         0.1, ge=0, le=0.9, description="Share of the training samples kept aside to validate after each epoch."
+    )
+    patience: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="End where the loss on validation samples has not become smaller for so many epochs in a row.",
+    )
+    weights: Literal["auto", "best", "last"] = Field(
+        "auto",
+        description="Which weights are tested and saved: the last, or those after the epoch of the smallest loss on "
+        "validation samples; auto takes the best with --patience, else the last.",
     )
     precision: Literal["float32", "mixed_bfloat16"] = Field(
         "float32", description="Number format of the computation; mixed_bfloat16 is faster on recent GPUs."
@@ -100,7 +136,18 @@ class TrainingOptions(Reading):
                 "remat=sqrt keeps inputs of some blocks of a stack; received stacked=False. "
                 "Did you mean remat=yes, or stacked=True?"
             )
+        for name, watches in (("patience", self.patience is not None), ("weights", self.weights == "best")):
+            if watches and not self.validation_split:
+                problems[name] = (
+                    f"{name}={getattr(self, name)} goes by the loss on validation samples; received "
+                    "validation_split=0. Did you mean validation_split=0.1?"
+                )
         return problems
+
+    @property
+    def takes_best(self) -> bool:
+        """Whether the weights that are tested and saved are those of the best epoch, and not the last."""
+        return self.weights == "best" or (self.weights == "auto" and self.patience is not None)
 
     def rate(self) -> float:
         """Return the learning rate in force."""

@@ -23,27 +23,28 @@ class BucketedBatches(Batches):
     Args:
         data: the data set, of tokens.
         indices: which samples to train on.
-        batch_size: samples in a batch.
-        seed: of the order.
+        *more: as `Batches` takes it.
     """
 
-    def __init__(self, data: Dataset, indices: np.ndarray, batch_size: int, seed: int):
+    same_length = False
+
+    def __init__(self, data: Dataset, indices: np.ndarray, *more):
         found = lengths(data.x_train)
         steps = buckets(found[indices], first(data.x_train).shape[1])
         self._lengths = steps[np.searchsorted(steps, found)]
-        super().__init__(data, indices, batch_size, seed)
+        super().__init__(data, indices, *more)
 
     def _shuffle(self):
         super()._shuffle()
         chosen = self._order[: len(self._order) // self.batch_size * self.batch_size]
         chosen = chosen[np.argsort(self._lengths[chosen], kind="stable")]
-        draw = np.random.default_rng([self._seed, 2, self._epoch])
+        draw = np.random.default_rng([self._seed, 3, self._epoch])
         self._order = draw.permutation(chosen.reshape(-1, self.batch_size)).reshape(-1)
 
-    def __getitem__(self, index):
+    def batch(self, index):
         longest = self._lengths[self.chosen(index)].max()
+        whole = super().batch(index)
         # Labels of classes are no longer than one number a sample.
-        whole = super().__getitem__(index)
         return keras.tree.map_structure(lambda each: each[:, :longest] if each.ndim > 1 else each, whole)
 
 

@@ -53,7 +53,19 @@ def make_optimizer(training: TrainingOptions, steps: int) -> keras.optimizers.Op
     rate = training.rate()
     if training.schedule != "constant" or training.warmup:
         rate = Course(training.schedule, rate, steps, training.warmup)
+    optimizer = _update_rule(training, rate)
+    # Keras would give the averages to the model at the end of each `fit`, of which a training may take several.
+    object.__setattr__(optimizer, "finalize_variable_values", lambda variables: None)
+    return optimizer
+
+
+def _update_rule(training: TrainingOptions, rate) -> keras.optimizers.Optimizer:
     further = {"global_clipnorm": training.clip_norm} if training.clip_norm else {}
+    if training.accumulate > 1:
+        further["gradient_accumulation_steps"] = training.accumulate
+    if training.ema:
+        # Keras takes the average after every step, with weights that change at one of several alone.
+        further |= {"use_ema": True, "ema_momentum": training.ema ** (1 / training.accumulate)}
     if training.optimizer == "sgd":
         return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **further)
     if training.optimizer == "adamw":

@@ -15,9 +15,10 @@ from reskeras.runs.settings import RunSettings, TrainingOptions
 from reskeras.runs.statistics import reaches
 from reskeras.steps import Conv, Standardize
 from reskeras.telemetry import make_ready, watch
+from reskeras.training.augmenting import Augmentation
 from reskeras.training.batches import Batches
 from reskeras.training.buckets import BucketedBatches
-from reskeras.training.objectives import objective
+from reskeras.training.objectives import balanced, objective
 from reskeras.training.optimizing import make_optimizer
 
 REMAT = {"no": False, "yes": True, "sqrt": "sqrt"}
@@ -73,8 +74,7 @@ def prepare(settings: RunSettings, data: datasets.Dataset | None = None) -> Prep
     keras.config.set_dtype_policy(training.precision)
     data = datasets.load(training.data, training) if data is None else data
     train, held_out = datasets.split(data, training.validation_split, training.seed)
-    kind = BucketedBatches if training.by_length else Batches
-    batches = kind(data, train, training.batch_size, training.seed)
+    batches = _batches(data, train, training)
     began = time.perf_counter()
     plan = plan_of(settings, data)
     if training.remat != "no":
@@ -96,6 +96,17 @@ def prepare(settings: RunSettings, data: datasets.Dataset | None = None) -> Prep
     return Prepared(settings, data, plan, network, model, batches, held_out, seconds)
 
 
+def _batches(data: datasets.Dataset, train: np.ndarray, training: TrainingOptions) -> Batches:
+    """Return the training samples as options ask for them."""
+    weights = balanced(data, train) if training.class_weight == "balanced" else None
+    changes = None
+    if training.pad_crop or training.flip:
+        fill = data.moments()[0] if training.pad_crop else ()
+        changes = Augmentation(training.pad_crop, training.flip, fill)
+    kind = BucketedBatches if training.by_length else Batches
+    return kind(data, train, training.batch_size, training.seed, weights, changes)
+
+
 def rehearse(prepared: Prepared, level: str | None = None) -> Prepared:
     """Do one training step, so that it is compiled, and leave everything else as if there had been none.
 
@@ -111,7 +122,8 @@ def rehearse(prepared: Prepared, level: str | None = None) -> Prepared:
     variables = [*model.variables, *model.optimizer.variables]
     before = [np.array(backend.as_numpy(each)) for each in variables]
     # Of a copy, which alone goes on to the order of the next epoch.
-    model.fit(copy.copy(prepared.batches), steps_per_epoch=1, shuffle=False, verbose=0)
+    fed = backend.fed(copy.copy(prepared.batches), prepared.batches.same_length)
+    model.fit(**{**fed, "steps_per_epoch": 1}, shuffle=False, verbose=0)
     for variable, value in zip(variables, before, strict=True):
         variable.assign(value)
     backend.make_repeatable(prepared.settings.training.seed)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from recorded import RecordedRun
+from reskeras_tui.app import ReskerasApp
 from reskeras_tui.comparing import QUANTITIES, CompareReader, common, differences, headline, labels, shared_range
 from reskeras_tui.screens.compare import CompareScreen
 from watching import text_of, until, words_of
@@ -15,6 +16,11 @@ pytestmark = pytest.mark.any_backend
 def pair(tmp_path, steps=60):
     plain = RecordedRun(tmp_path, skip="none").begin().grow(steps)
     return plain, RecordedRun(tmp_path, layers=20, skip="add").begin().grow(steps)
+
+
+def compared(folder, *recorded, replay=False):
+    """Return what makes an application that opens on the comparison of runs."""
+    return lambda: ReskerasApp(folder, compared=[each.run for each in recorded], replay=replay)
 
 
 def test_what_differs_and_what_is_shared(tmp_path):
@@ -48,7 +54,6 @@ def test_profiles_curves_maps_and_table_at_every_size(bench, tmp_path):
     plain.finish()
 
     async def story(app, pilot):
-        app.compare([plain.run, residual.run])
         await until(pilot, lambda: "skip add" in text_of(app), "the comparison")
         for size in ((80, 24), (100, 30), (160, 48)):
             await pilot.resize_terminal(*size)
@@ -70,7 +75,7 @@ def test_profiles_curves_maps_and_table_at_every_size(bench, tmp_path):
         await pilot.press("1")
         await until(pilot, lambda: app.screen.query_one("#compare-lower").display)
 
-    bench(story, size=(80, 24))
+    bench(story, size=(80, 24), app=compared(tmp_path, plain, residual))
     residual.close()
 
 
@@ -79,21 +84,19 @@ def test_a_run_that_goes_on_is_followed(bench, tmp_path):
     plain.finish()
 
     async def story(app, pilot):
-        app.compare([plain.run, residual.run])
         await until(pilot, lambda: isinstance(app.screen, CompareScreen) and "● running" in text_of(app))
         residual.grow(140).finish()
         await until(pilot, lambda: text_of(app).count("✓ finished") == 2, "the end")
         assert app.screen._comparison.runs[1].snapshot.step == 200
         assert not app.screen._comparison.is_live
 
-    bench(story, size=(100, 30))
+    bench(story, size=(100, 30), app=compared(tmp_path, plain, residual))
 
 
-def test_another_quantity_and_another_curve(bench, tmp_path):
+def test_another_quantity_another_curve_and_a_run_of_its_own(bench, tmp_path):
     plain, residual = [each.finish() for each in pair(tmp_path)]
 
     async def story(app, pilot):
-        app.compare([plain.run, residual.run])
         await until(pilot, lambda: "gradient norm of each block" in words_of(app, "#compare-note"))
         await pilot.press("m")
         await until(pilot, lambda: "gradient norm of each layer" in words_of(app, "#compare-note"))
@@ -101,27 +104,16 @@ def test_another_quantity_and_another_curve(bench, tmp_path):
         await pilot.press("c")
         await until(pilot, lambda: "curve: accuracy" in words_of(app, "#compare-note"))
         assert app.screen.query_one("#compare-curve")._series[0].y.max() <= 1
-
-    bench(story)
-
-
-def test_enter_on_a_row_opens_the_run(bench, tmp_path):
-    plain, residual = [each.finish() for each in pair(tmp_path)]
-
-    async def story(app, pilot):
-        app.compare([plain.run, residual.run])
-        await until(pilot, lambda: "skip add" in text_of(app))
         await pilot.press("5", "down", "enter")
         await until(pilot, lambda: app.screen.query("#status") and app.screen.run.folder == residual.run.folder)
 
-    bench(story)
+    bench(story, app=compared(tmp_path, plain, residual))
 
 
 def test_the_comparison_is_played_again(bench, tmp_path):
     plain, residual = [each.finish() for each in pair(tmp_path, steps=200)]
 
     async def story(app, pilot):
-        app.compare([plain.run, residual.run], replay=True)
         await until(pilot, lambda: "▷ replay" in text_of(app) and "playing" in words_of(app, "#transport"))
         await pilot.press("space", "home", *["right"] * 4)
         await until(pilot, lambda: "step 20 of 200" in words_of(app, "#transport"))
@@ -133,4 +125,4 @@ def test_the_comparison_is_played_again(bench, tmp_path):
         await pilot.press("g")
         await until(pilot, lambda: "▷ replay" not in text_of(app) and not app.screen._transport.display)
 
-    bench(story)
+    bench(story, app=compared(tmp_path, plain, residual, replay=True))

@@ -23,39 +23,20 @@ def told(app, text):
     return any(text in notice.message for notice in app._notifications)
 
 
-@pytest.mark.parametrize("kind", EXPORTS, ids=lambda kind: kind.key)
-def test_each_kind_is_written_and_its_path_is_said(bench, tmp_path, monkeypatch, kind):
+def test_each_kind_is_written_and_its_path_is_said(bench, tmp_path, monkeypatch):
     run = RecordedRun(tmp_path / "runs").begin().grow(40).finish().run
     monkeypatch.chdir(tmp_path)
-    target = default_path(kind, [run])
+    targets = {kind: default_path(kind, [run]) for kind in EXPORTS}
 
     async def story(app, pilot):
-        app.show_run(run)
         await until(pilot, lambda: "✓ finished" in words_of(app, "#status"))
-        await asked_for_a_path(app, pilot, EXPORTS.index(kind))
-        assert app.screen.query_one("#ask-text").value == str(target)
-        await pilot.press("enter")
-        await until(pilot, lambda: told(app, str(target)) and not told(app, "Nothing"), "the path")
-        await until(pilot, target.exists)
-
-    bench(story, runs=tmp_path / "runs")
-    if kind is NETWORK:
-        assert target.read_bytes() == run.model_path.read_bytes()
-    elif kind is REPORT:
-        assert run.name in target.read_text("utf-8")
-    else:
-        endings = {"charts": ".svg", "csv": ".csv"}
-        assert {file.suffix for file in target.iterdir()} == {endings[kind.key]}
-
-
-def test_a_path_that_cannot_be_is_told_where_it_is_typed(bench, tmp_path, monkeypatch):
-    run = RecordedRun(tmp_path / "runs").begin().grow(40).finish().run
-    monkeypatch.chdir(tmp_path)
-    default_path(NETWORK, [run]).write_text("mine")
-
-    async def story(app, pilot):
-        app.show_run(run)
-        await until(pilot, lambda: "✓ finished" in words_of(app, "#status"))
+        for place, (kind, target) in enumerate(targets.items()):
+            await asked_for_a_path(app, pilot, place)
+            assert app.screen.query_one("#ask-text").value == str(target), kind
+            await pilot.press("enter")
+            await until(pilot, lambda target=target: told(app, str(target)) and not told(app, "Nothing"), "the path")
+            await until(pilot, target.exists)
+        # What is there is not written over, and a path that is no network's is refused with what would be.
         await asked_for_a_path(app, pilot, 0)
         await pilot.press("enter")
         await until(pilot, lambda: "is there already" in words_of(app, "#ask-hint"))
@@ -64,8 +45,11 @@ def test_a_path_that_cannot_be_is_told_where_it_is_typed(bench, tmp_path, monkey
         await pilot.press("escape")
         await until(pilot, lambda: app.screen.query("#status"))
 
-    bench(story, runs=tmp_path / "runs")
-    assert default_path(NETWORK, [run]).read_text() == "mine"
+    bench(story, run=run)
+    assert targets[NETWORK].read_bytes() == run.model_path.read_bytes()
+    assert run.name in targets[REPORT].read_text("utf-8")
+    for kind, ending in ((CHARTS, ".svg"), (CSV, ".csv")):
+        assert {file.suffix for file in targets[kind].iterdir()} == {ending}
 
 
 def test_a_live_run_has_no_network_yet(bench, tmp_path):
@@ -86,7 +70,6 @@ def test_marked_runs_are_reported_together(bench, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     async def story(app, pilot):
-        await pilot.press("f3")
         await until(pilot, lambda: app.screen.query_one("#runs").row_count == 2)
         await pilot.press("space", "space")
         await asked_for_a_path(app, pilot, 0)
@@ -96,7 +79,7 @@ def test_marked_runs_are_reported_together(bench, tmp_path, monkeypatch):
         text = target.read_text("utf-8")
         assert all(run.name in text for run in runs)
 
-    bench(story, runs=tmp_path / "runs")
+    bench(story, runs=tmp_path / "runs", listed=True)
 
 
 def test_what_is_wrong_with_a_path(tmp_path):

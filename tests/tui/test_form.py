@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from reskeras_tui.command_line import command_line
 from reskeras_tui.widgets.field import OptionField
-from reskeras_tui.widgets.form import DesignForm
+from reskeras_tui.widgets.form import DesignForm, help_text
 from reskeras_tui.widgets.preset_field import OWN
 from textual.events import Key
 from textual.widgets import Button, Input, Select, Switch
@@ -15,7 +15,7 @@ from watching import text_of, until, words_of
 from reskeras.architectures import Preset
 from reskeras.catalogue import ARCHITECTURES
 from reskeras.options import describe
-from reskeras.request import check_request
+from reskeras.request import check_request, default_data
 from reskeras.runs import TrainingOptions
 
 pytestmark = pytest.mark.any_backend
@@ -28,24 +28,51 @@ CONTROLS = {"choice": Select, "flag": Switch, "integer": Input, "number": Input,
 
 def test_every_option_of_every_architecture_has_a_field(bench):
     async def story(app, pilot):
-        form = app.screen.query_one(DesignForm)
         for name, entry in OURS.items():
+            groups = ((entry.options, "option"), (TrainingOptions, "training"))
+            made = [[OptionField(option, group=group) for option in describe(options)] for options, group in groups]
+            for field in (*made[0], *made[1]):
+                assert isinstance(field.control, CONTROLS[field.option.kind]), field.option
+                if field.option.kind == "choice":
+                    assert field.control.choices == field.option.choices
+            options, training = ({field.option.name: _at_first(field) for field in fields} for fields in made)
+            training["data"] = default_data(entry)
+            assert check_request(name, options, training) == check_request(name, {}, {})
+
+    bench(story, listed=True)
+
+
+def _at_first(field):
+    """Return what a field says; a choice has no value before it is on a screen."""
+    return field.option.default if field.option.kind == "choice" else field.value
+
+
+def test_other_families_come_with_their_own_options_and_data(bench):
+    async def story(app, pilot):
+        form = app.screen.query_one(DesignForm)
+        for name in (list(OURS)[-1], "gpt", "plain"):
+            entry = ARCHITECTURES[name]
             app.screen.query_one("#architecture", Select).value = name
             await until(pilot, lambda name=name: form.architecture == name, f"the options of {name}")
             for group, options in (("option", entry.options), ("training", TrainingOptions)):
-                for option in describe(options):
-                    control = app.screen.query_one(f"#{group}-{option.name}")
-                    assert isinstance(control, CONTROLS[option.kind]), option
-            await until(
-                pilot,
-                lambda: not app.screen.query_one("#start", Button).disabled,
-                f"{name} with its defaults",
-            )
-            values = form.values()
-            assert check_request(*values) == check_request(name, {}, {})
+                assert all(app.screen.query(f"#{group}-{option.name}") for option in describe(options))
+            await until(pilot, lambda: "ready" in words_of(app, "#start-message"), f"{name} with its defaults")
+            await until(pilot, lambda: not app.screen.query_one("#start", Button).disabled, name)
+            assert check_request(*form.values()) == check_request(name, {}, {})
             assert entry.summary in words_of(app, "#architecture-summary")
 
     bench(story, size=(160, 48))
+
+
+PROBLEMS = (
+    ("training-epochs", "0", "Did you mean 1?"),
+    ("training-learning_rate", "-1", "greater than 0"),
+    ("training-validation_split", "nan", "finite"),
+    ("training-data", "diggits", "Did you mean digits?"),
+    ("training-data", "/nowhere/x.npz", "There is no file"),
+    ("option-width", "", "whole number"),
+)
+"""Controls, values that are wrong, and what is said of each."""
 
 
 def test_a_bad_value_is_explained_at_its_field_until_it_is_mended(bench):
@@ -64,28 +91,17 @@ def test_a_bad_value_is_explained_at_its_field_until_it_is_mended(bench):
         await until(pilot, lambda: not field.problem, "the all-clear")
         assert not start.disabled and "✗" not in text_of(app)
 
-    bench(story)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "part"),
-    [
-        ("training-epochs", "0", "Did you mean 1?"),
-        ("training-learning_rate", "-1", "greater than 0"),
-        ("training-validation_split", "nan", "finite"),
-        ("training-data", "diggits", "Did you mean digits?"),
-        ("training-data", "/nowhere/x.npz", "There is no file"),
-        ("option-width", "", "whole number"),
-    ],
-)
-def test_problems_of_every_kind_reach_their_field(bench, name, value, part):
-    async def story(app, pilot):
-        control = app.screen.query_one(f"#{name}", Input)
-        control.value = value
-        field = control.query_ancestor(OptionField)
-        await until(pilot, lambda: part in field.problem, part)
-        await pilot.press("ctrl+s")
-        assert app.focused is control, "start leads to what is in the way"
+        for name, value, part in PROBLEMS:
+            control = app.screen.query_one(f"#{name}", Input)
+            good, control.value = control.value, value
+            field = control.query_ancestor(OptionField)
+            await until(pilot, lambda field=field, part=part: part in field.problem, part)
+            if name == PROBLEMS[0][0]:
+                app.screen.query_one("#architecture").focus()
+                await pilot.press("ctrl+s")
+                assert app.focused is control, "start leads to what is in the way"
+            control.value = good
+            await until(pilot, lambda field=field: not field.problem, "the all-clear")
         assert not list(app.runs.iterdir())
 
     bench(story)
@@ -128,7 +144,7 @@ def _as_typed(value):
     return value if isinstance(value, (bool, str)) else str(value)
 
 
-def test_the_preset_is_found_again_with_its_family(bench, presets):
+def test_what_was_typed_and_the_preset_are_found_again_with_their_family(bench, presets):
     async def story(app, pilot):
         form, choice = app.screen.query_one(DesignForm), app.screen.query_one("#architecture", Select)
         first, second = list(ARCHITECTURES)[:2]
@@ -136,33 +152,13 @@ def test_the_preset_is_found_again_with_its_family(bench, presets):
         await until(pilot, lambda: app.screen.query_one("#option-depth", Input).value == "26")
         choice.value = second
         await until(pilot, lambda: form.architecture == second)
+        app.screen.query_one("#option-width", Input).value = "7"
         choice.value = first
         await until(pilot, lambda: form.architecture == first)
         await until(pilot, lambda: app.screen.query_one("#preset", Select).value == "quiet-one", "the preset")
-
-    bench(story)
-
-
-def test_what_was_typed_is_kept_for_each_architecture(bench):
-    async def story(app, pilot):
-        first, second = list(ARCHITECTURES)[:2]
-        form, choice = app.screen.query_one(DesignForm), app.screen.query_one("#architecture", Select)
-        app.screen.query_one("#option-width", Input).value = "7"
         choice.value = second
         await until(pilot, lambda: form.architecture == second)
-        choice.value = first
-        await until(pilot, lambda: form.architecture == first)
         assert app.screen.query_one("#option-width", Input).value == "7"
-
-    bench(story)
-
-
-def test_the_help_of_the_focused_field_is_shown(bench):
-    async def story(app, pilot):
-        help_text = app.screen.query_one("#field-help")
-        for option in describe(TrainingOptions):
-            app.screen.query_one(f"#training-{option.name}").focus()
-            await until(pilot, lambda option=option: option.help in str(help_text.content), option.name)
 
     bench(story)
 
@@ -180,8 +176,29 @@ def test_arrow_keys_walk_the_form_and_turn_choices(bench):
         await until(pilot, lambda: app.focused.id == below)
         await pilot.press("up")
         await until(pilot, lambda: app.focused.id == "architecture")
+        await _type_at_once(app, pilot)
+        # The help is that of the field that has the focus.
+        first, *_, last = describe(TrainingOptions)
+        for option in (last, first):
+            app.screen.query_one(f"#training-{option.name}").focus()
+            await until(pilot, lambda option=option: option.help in words_of(app, "#field-help"), option.name)
 
     bench(story)
+
+
+async def _type_at_once(app, pilot):
+    """Keys that arrive in one piece act in their order."""
+    to_depth = ["down"] * (2 if ARCHITECTURES[app.screen.query_one(DesignForm).architecture].presets else 1)
+    for key in (*to_depth, "end", "backspace", "backspace", "1", "4", "tab", "home", "9", "up"):
+        app.post_message(Key(key, key if len(key) == 1 else None))
+    await until(pilot, lambda: app.screen.query_one("#option-depth", Input).value == "14", "14")
+    await until(pilot, lambda: app.screen.query_one("#option-width", Input).value == "916", "916")
+    await until(pilot, lambda: app.focused.id == "option-depth", "the way back")
+
+
+def test_all_options_have_help():
+    for options in (TrainingOptions, *(entry.options for entry in ARCHITECTURES.values())):
+        assert all(option.help in help_text(option) for option in describe(options))
 
 
 def test_backends_that_are_missing_say_how_to_get_them(bench, monkeypatch):
@@ -215,16 +232,3 @@ def test_the_command_holds_what_differs_from_the_defaults():
         defaults = {option.flag: typed(option.default) for option in describe(entry.options)}
         tiny = {"--" + key.replace("_", "-"): typed(value) for key, value in wanted.items()}
         assert given == {flag: value for flag, value in tiny.items() if defaults[flag] != value}
-
-
-def test_keys_that_arrive_in_one_piece_act_in_their_order(bench):
-    async def story(app, pilot):
-        await until(pilot, lambda: app.focused.id == "architecture")
-        to_depth = ["down"] * (2 if ARCHITECTURES[app.screen.query_one(DesignForm).architecture].presets else 1)
-        for key in (*to_depth, "end", "backspace", "backspace", "1", "4", "tab", "home", "9", "up"):
-            app.post_message(Key(key, key if len(key) == 1 else None))
-        await until(pilot, lambda: app.screen.query_one("#option-depth", Input).value == "14", "14")
-        await until(pilot, lambda: app.screen.query_one("#option-width", Input).value == "916", "916")
-        await until(pilot, lambda: app.focused.id == "option-depth", "the way back")
-
-    bench(story)

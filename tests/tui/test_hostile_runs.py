@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from norms import weights_header, write_norms
 from script_runs import ScriptRun
-from watching import text_of, until
+from watching import text_of, until, words_of
 
 from reskeras.runs.tables import TableWriter
 
@@ -45,7 +45,6 @@ def test_a_run_full_of_control_sequences_is_shown_harmless(bench, tmp_path):
     run = hostile(tmp_path / EVIL.replace("/", ""))
 
     async def story(app, pilot):
-        app.action_show_runs()
         await until(pilot, lambda: app.screen.query_one("#runs").row_count == 1)
         check_screen(app)
         await pilot.press("enter")
@@ -55,28 +54,29 @@ def test_a_run_full_of_control_sequences_is_shown_harmless(bench, tmp_path):
             await pilot.pause()
             check_screen(app)
 
-    bench(story, size=(120, 40))
+    bench(story, size=(120, 40), listed=True)
     assert run.state() == "failed"
 
 
 FACTS = [{"steps": -1, "epochs": "x"}, {"steps": 10**400, "parameters": [1]}, {"steps": None, "time": "x"}]
 
 
-@pytest.mark.parametrize("facts", FACTS)
-def test_facts_that_are_not_what_they_should_be_leave_the_screen_standing(bench, tmp_path, facts):
-    run = hostile(tmp_path / "mine")
-    with run.events_path.open("a") as log:
-        log.write(json.dumps({"time": 1e300, "event": "training", **facts}) + "\n")
-        log.write(json.dumps({"event": "epoch", "epoch": -5, "step": 2.5, "time": 0, "loss": "x"}) + "\n")
+def test_facts_that_are_not_what_they_should_be_leave_the_screen_standing(bench, tmp_path):
+    runs = [hostile(tmp_path / f"mine{number}") for number in range(len(FACTS))]
+    for run, facts in zip(runs, FACTS, strict=True):
+        with run.events_path.open("a") as log:
+            log.write(json.dumps({"time": 1e300, "event": "training", **facts}) + "\n")
+            log.write(json.dumps({"event": "epoch", "epoch": -5, "step": 2.5, "time": 0, "loss": "x"}) + "\n")
 
     async def story(app, pilot):
-        app.action_show_runs()
-        await until(pilot, lambda: app.screen.query_one("#runs").row_count == 1)
-        await pilot.press("enter")
-        await until(pilot, lambda: "failed" in text_of(app))
+        await until(pilot, lambda: app.screen.query_one("#runs").row_count == len(FACTS))
         check_screen(app)
+        for run in runs:
+            app.show_run(run)
+            await until(pilot, lambda run=run: run.name in words_of(app, "#status") and "failed" in text_of(app))
+            check_screen(app)
 
-    bench(story, size=(120, 40))
+    bench(story, size=(120, 40), listed=True)
 
 
 def test_a_message_with_markup_is_shown_as_it_is(bench, tmp_path):
@@ -86,4 +86,4 @@ def test_a_message_with_markup_is_shown_as_it_is(bench, tmp_path):
         [notice] = app._notifications
         assert "'[bold]odd'" in notice.message and not notice.markup
 
-    bench(story)
+    bench(story, listed=True)

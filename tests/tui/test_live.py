@@ -109,7 +109,7 @@ def test_each_end_is_told(bench, tmp_path):
             await pilot.press("s")
             assert not recorded.run.commands_path.exists(), "an ended run takes no command"
 
-    bench(story, size=(80, 24))
+    bench(story, size=(80, 24), run=ends["! crashed"].run)
 
 
 def test_stop_leaves_a_command_and_says_so(bench, tmp_path):
@@ -207,7 +207,6 @@ def test_a_stopped_run_goes_on_from_the_screen(bench, tmp_path, monkeypatch):
     monkeypatch.setattr(launch, "start", start)
 
     async def story(app, pilot):
-        app.open_run(run.run.name)
         await until(pilot, lambda: "stopped" in status(app) and "p Resume" in text_of(app), "a run that can go on")
         before = app.screen
         await pilot.press("p")
@@ -218,7 +217,7 @@ def test_a_stopped_run_goes_on_from_the_screen(bench, tmp_path, monkeypatch):
             pilot, lambda: any("Cannot allocate memory" in each.message for each in app._notifications), "the reason"
         )
 
-    bench(story, size=(100, 30))
+    bench(story, size=(100, 30), run=run.run)
 
 
 def test_norms_are_read_once_and_kept_small(tmp_path):

@@ -1,7 +1,5 @@
 """Preferences, keys of one's own, themes, the palette with all actions, and terminals with few colours or glyphs."""
 
-import asyncio
-
 import pytest
 from click.testing import CliRunner
 from recorded import RecordedRun
@@ -90,8 +88,6 @@ def test_the_palette_finds_and_does_what_is_typed(bench, tmp_path):
     run = RecordedRun(tmp_path).begin().grow(20).finish().run
 
     async def story(app, pilot):
-        app.show_run(run)
-        await until(pilot, lambda: app.screen.query("#status"))
         titles = " ".join(command.title for command in app.get_system_commands(app.screen))
         for word in ("Export", "Replay", "Runs", "Design", "Light/dark", "Quit", "Help"):
             assert word in titles, word
@@ -103,7 +99,7 @@ def test_the_palette_finds_and_does_what_is_typed(bench, tmp_path):
         await pilot.press("enter")
         await until(pilot, lambda: app.screen.query("#transport"))
 
-    bench(story)
+    bench(story, run=run)
 
 
 def test_light_and_dark(bench, tmp_path):
@@ -111,34 +107,31 @@ def test_light_and_dark(bench, tmp_path):
 
     async def story(app, pilot):
         assert not app.current_theme.dark
-        app.show_run(run)
         await until(pilot, lambda: "✓ finished" in text_of(app))
         await pilot.press("f8")
         assert app.current_theme.dark
 
-    bench(story, app=lambda: ReskerasApp(tmp_path, preferences=Preferences(theme="light")))
+    bench(story, app=lambda: ReskerasApp(tmp_path, run=run, preferences=Preferences(theme="light")))
 
 
-@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
-def test_ascii_alone_draws_every_plot(tmp_path, size, monkeypatch):
+def test_ascii_alone_draws_every_plot(bench, tmp_path, monkeypatch):
     # Set for all plots of the process by the application that is opened.
     monkeypatch.setattr(colours, "_preferred", "auto")
     runs = [RecordedRun(tmp_path, skip=skip).begin().grow(60).finish().run for skip in ("none", "add")]
 
-    async def story():
-        app = ReskerasApp(tmp_path, compared=runs, preferences=Preferences(glyphs="ascii"))
-        async with app.run_test(size=size) as pilot:
-            await until(pilot, lambda: "-A-" in text_of(app))
-            await pilot.press("2")
-            await until(pilot, lambda: app.screen.query_one("#compare-profile").size.height > 5)
-            plot = app.screen.query_one("#compare-profile")
-            await until(pilot, lambda: len(plot._characters))
-            assert plot._characters.max() < 128
-            await pilot.press("4")
-            maps = app.screen.query("SharedMap")
-            await until(pilot, lambda: all(each.legend.isascii() for each in maps))
+    async def story(app, pilot):
+        await until(pilot, lambda: "-A-" in text_of(app))
+        await pilot.press("2")
+        await until(pilot, lambda: app.screen.query_one("#compare-profile").size.height > 5)
+        plot = app.screen.query_one("#compare-profile")
+        await until(pilot, lambda: len(plot._characters))
+        assert plot._characters.max() < 128
+        await pilot.press("4")
+        maps = app.screen.query("SharedMap")
+        await until(pilot, lambda: all(each.legend.isascii() for each in maps))
 
-    asyncio.run(story())
+    own = Preferences(glyphs="ascii")
+    bench(story, size=(80, 24), app=lambda: ReskerasApp(tmp_path, compared=runs, preferences=own))
 
 
 def test_both_themes_keep_text_apart_from_its_ground():

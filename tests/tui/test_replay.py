@@ -69,7 +69,6 @@ def test_a_run_is_played_scrubbed_and_left(bench, tmp_path):
     run = RecordedRun(tmp_path).begin().grow(200).log("all done\n").finish()
 
     async def story(app, pilot):
-        await pilot.press("f3")
         await until(pilot, lambda: app.screen.query_one("#runs").row_count == 1)
         await pilot.press("g")
         await until(pilot, lambda: isinstance(app.screen, ReplayScreen) and "▷ replay" in words_of(app, "#status"))
@@ -100,7 +99,7 @@ def test_a_run_is_played_scrubbed_and_left(bench, tmp_path):
         await pilot.press("g")
         await until(pilot, lambda: type(app.screen) is LiveScreen and "✓ finished" in words_of(app, "#status"))
 
-    bench(story, size=(100, 30))
+    bench(story, size=(100, 30), listed=True)
 
 
 def test_time_passes_by_itself(bench, tmp_path):
@@ -111,4 +110,4 @@ def test_time_passes_by_itself(bench, tmp_path):
         await until(pilot, lambda: "at the end" in words_of(app, "#transport"), "the end")
         await until(pilot, lambda: "97.2 %" in text_of(app))
 
-    bench(story, size=(80, 24))
+    bench(story, size=(80, 24), listed=True)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from recorded import RecordedRun
 from reskeras_tui import run_list
-from reskeras_tui.app import ReskerasApp
 from reskeras_tui.follow import RunReader
 from reskeras_tui.screens.live import LiveScreen
 from script_runs import ScriptRun
@@ -102,13 +101,12 @@ def test_a_script_that_broke_off_is_told_of(bench, tmp_path):
     run = ScriptRun(tmp_path / "mine", steps=9, epochs=3).grow([1, 2, 3, np.nan]).close()
 
     async def story(app, pilot):
-        app.show_run(run.run)
         await until(pilot, lambda: "! crashed" in words_of(app, "#status"))
         assert "The script broke off" in words_of(app, "#status") and "log" not in words_of(app, "#status")
         await pilot.press("l")
         assert not app.screen.query_one("#log").display, "a script has no log"
 
-    bench(story, size=(80, 24))
+    bench(story, size=(80, 24), run=run.run)
 
 
 def test_of_many_runs_the_newest_and_the_live_ones_are_shown_first(tmp_path, monkeypatch):
@@ -133,14 +131,13 @@ def test_the_list_shows_runs_of_scripts_beside_others(bench, tmp_path):
     live = ScriptRun(tmp_path / "live").grow([1, 2, 3, 4])
 
     async def story(app, pilot):
-        await pilot.press("r")
         table = app.screen.query_one("#runs")
         await until(pilot, lambda: table.row_count == 3)
         assert [row["folder"] for row in table.rows] == [str(each.folder) for each in (live.run, ended.run, ours.run)]
         cells = table.cells(table.rows[1])
         assert cells[:5] == ["✓ finished", "ended", "1", "0.5", "–"]
 
-    bench(story)
+    bench(story, listed=True)
     live.close()
     assert ended.run.state() == "finished"
 
@@ -152,10 +149,8 @@ def test_the_app_opens_on_the_run_that_it_is_given(bench, tmp_path):
     async def story(app, pilot):
         assert isinstance(app.screen, LiveScreen) and app.screen.run.name == "asked"
         await until(pilot, lambda: "✓ finished" in words_of(app, "#status"))
-        await pilot.pause(0.5)
+        await pilot.pause(0.1)
         assert app.screen.run.name == "asked"
-        await pilot.press("d")
-        await until(pilot, lambda: app.screen.query("#form"))
 
-    bench(story, app=lambda: ReskerasApp(tmp_path, run=asked.run))
+    bench(story, run=asked.run)
     newer.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,6 @@ from reskeras_tui import warming
 from reskeras_tui.app import ReskerasApp
 from reskeras_tui.command_line import command_line
 from reskeras_tui.screens import design
-from reskeras_tui.screens.design import DesignScreen
-from reskeras_tui.screens.live import LiveScreen
 from reskeras_tui.screens.runs import RunsScreen
 from reskeras_tui.warming import LEAST_MEMORY, Warming, available_memory
 from textual.widgets import Input, Select
@@ -22,9 +19,9 @@ from watching import until, words_of
 from reskeras import installed, speeds
 from reskeras.catalogue import ARCHITECTURES
 from reskeras.request import check_request
-from reskeras.runs import RunSettings, control, list_runs
+from reskeras.runs import RunSettings
 
-PATIENCE = 240
+pytestmark = pytest.mark.any_backend
 
 SETTINGS = speeds.on_backend(check_request("plain", {}, {}), "jax").settings
 
@@ -163,37 +160,3 @@ def test_what_is_closed_prepares_none(made):
 @pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="only Linux tells the memory that is available")
 def test_the_memory_available_is_a_part_of_what_there_is():
     assert 0 < available_memory() < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def test_start_takes_the_prepared_worker_and_the_run_outlives_the_application(tmp_path, backend):
-    prepared = []
-
-    async def story(app, pilot):
-        await until(pilot, lambda: app._warming._worker, "a worker")
-        app.screen.query_one("#option-depth", Input).value = "8"
-        app.screen.query_one("#option-width", Input).value = "4"
-        app.screen.query_one("#training-epochs", Input).value = "100000"
-        await until(pilot, lambda: not app.screen.query_one("#start").disabled, "a form without problems")
-        prepared.append(app._warming._worker)
-        await pilot.press("ctrl+s")
-        await until(pilot, lambda: isinstance(app.screen, LiveScreen), "the live screen")
-        assert app._warming._worker is None
-        run = list_runs(tmp_path)[0]
-        deadline = time.monotonic() + PATIENCE
-        while not len(run.curve()):
-            assert time.monotonic() < deadline and run.is_live(), run.log_path.read_text()[-2000:]
-            await pilot.pause(0.1)
-        assert app._warming._worker is None
-        await pilot.press("d")
-        await until(pilot, lambda: isinstance(app.screen, DesignScreen) and app._warming._worker, "the next worker")
-        prepared.append(app._warming._worker)
-
-    play(story, tmp_path)
-    first, second = prepared
-    assert second.process.returncode is not None
-    run = list_runs(tmp_path)[0]
-    assert run.is_live()
-    assert {event["event"]: event for event in run.events()}["starting"]["pid"] == first.process.pid
-    control.send(run.commands_path, "stop")
-    assert first.process.wait(PATIENCE) == 0
-    assert run.state() == "stopped"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -28,7 +29,8 @@ async def until(pilot: Pilot, condition: Callable[[], object], what: str = "") -
                 return
         except Exception as problem:
             error = problem
-        await pilot.pause(0.02)
+        # The application goes on by itself; a pause of the pilot's asks every widget, and draws the screen anew.
+        await asyncio.sleep(0.02)
     raise AssertionError(f"waited {PATIENCE} s for {what or condition}, in vain" + (f": {error!r}" if error else ""))
 
 

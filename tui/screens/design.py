@@ -85,6 +85,25 @@ def costs(request: Request) -> str:
     return f"{scaled(sums)} multiply-adds a sample   about {size(estimate(request).total)}   {time}"
 
 
+class DesignBody(Horizontal):
+    """The form, and beside it what comes of it."""
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="design-left"):
+            yield DesignForm(id="form")
+            yield Label("", id="field-help", markup=False)
+            with Horizontal(id="start-row"):
+                yield Button("Start", id="start", variant="primary", compact=True)
+                yield Label("", id="start-message", markup=False)
+        with Vertical(id="design-right"):
+            with Horizontal(id="plan-heading"):
+                yield Label("", id="plan-title", markup=False)
+                yield Label("", id="plan-note", markup=False)
+            yield Label("", id="plan-costs", markup=False)
+            yield PlanView(id="plan")
+            yield Static("", id="command", markup=False)
+
+
 class DesignScreen(Screen):
     """Choose everything about a run, see its network, and start it."""
 
@@ -100,7 +119,7 @@ class DesignScreen(Screen):
         Binding("f1", "app.show_help", "Help"),
         Binding("ctrl+q", "app.quit", "Quit"),
     ]
-    AUTO_FOCUS = "#architecture"
+    AUTO_FOCUS = ""
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,28 +130,21 @@ class DesignScreen(Screen):
         self._problems: dict[str, str] = {}
         self._narrow = False
         self._left: Widget | None = None
-        self._starting = False
+        self._starting = self._opened = False
 
     def compose(self) -> ComposeResult:
         yield TopBar("design", f"runs in {self.app.runs}")
-        with Horizontal(id="design-body"):
-            with Vertical(id="design-left"):
-                yield DesignForm(id="form")
-                yield Label("", id="field-help", markup=False)
-                with Horizontal(id="start-row"):
-                    yield Button("Start", id="start", variant="primary", compact=True)
-                    yield Label("", id="start-message", markup=False)
-            with Vertical(id="design-right"):
-                with Horizontal(id="plan-heading"):
-                    yield Label("", id="plan-title", markup=False)
-                    yield Label("", id="plan-note", markup=False)
-                yield Label("", id="plan-costs", markup=False)
-                yield PlanView(id="plan")
-                yield Static("", id="command", markup=False)
         yield FittingFooter()
 
-    def on_mount(self) -> None:
-        self.check_now()
+    async def open_form(self) -> None:
+        """Make the form: it has hundreds of widgets, and a program that opens on a run may never show it."""
+        if not self._opened:
+            self._opened = True
+            await self.mount(DesignBody(id="design-body"), before=self.query_one(FittingFooter))
+            self.check_now()
+            self.refresh_bindings()
+            if self.focused is None:
+                self.form.fields()[0].control.focus()
 
     @property
     def active_bindings(self) -> dict[str, ActiveBinding]:
@@ -214,6 +226,8 @@ class DesignScreen(Screen):
     # What the keys do
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if not self.query("#command"):
+            return action.startswith("app.")
         # With room for both there is nothing to toggle.
         return self.has_class("-narrow") if action == "toggle_plan" else True
 
