@@ -231,6 +231,10 @@ class Plan:
         """Return whether a sample is a sequence of token numbers."""
         return bool(self.stem) and isinstance(self.stem[0], Embedding)
 
+    def passes_over_padding(self) -> bool:
+        """Return whether a sample is a sequence of token numbers that padding behind it makes no other."""
+        return self.takes_tokens() and self.stem[0].masked
+
     def takes_segments(self) -> bool:
         """Return whether a second input says which segment each token is of."""
         return any(isinstance(step, Segments) for step in self.stem)

@@ -172,6 +172,11 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
             f"remat=sqrt keeps inputs of some blocks of a stack; {plan.name} has no equal blocks of one shape in a "
             "row. Did you mean remat=yes?"
         )
+    if plan and trained and trained.by_length and not plan.passes_over_padding():
+        problems["by_length"] = (
+            f"by_length needs a network that passes over the padding behind a sample; {plan.name} takes it for a "
+            "part of it. Did you mean by_length=False?"
+        )
     if plan and trained and trained.remat != "no" and plan.backbone:
         problems["remat"] = (
             f"keras-hub keeps all that it computes; received remat={trained.remat}. Did you mean remat=no?"

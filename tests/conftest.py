@@ -29,6 +29,14 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     _caches = tempfile.TemporaryDirectory(prefix="reskeras-caches-")
     os.environ["XDG_CACHE_HOME"] = _caches.name
 
+if os.environ["KERAS_BACKEND"] == "jax":
+    # One process of tests need not compile what another has: in what they begin, nothing is kept unless they say so.
+    import jax
+
+    jax.config.update("jax_compilation_cache_dir", os.path.join(os.environ["XDG_CACHE_HOME"], "compiled-by-tests"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
 # How long an example takes says how busy the machine is, and files of tests run beside one another.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")

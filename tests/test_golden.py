@@ -15,6 +15,8 @@ from networks import predict
 import reskeras.layers  # noqa: F401
 from reskeras.catalogue import ARCHITECTURES
 
+pytestmark = pytest.mark.any_backend
+
 KEPT = sorted(path.name.removesuffix(".npz") for path in GOLDEN.glob("*.npz"))
 """Every family that a version wrote files of; one that is gone from the catalogue still has its users' files."""
 

@@ -33,6 +33,11 @@ class TrainingOptions(Reading):
     epochs: int = Field(5, ge=1, le=100_000, description="Passes over the training samples.")
     steps: int | None = Field(None, ge=1, le=100_000_000, description="End after this many steps, whatever the epochs.")
     batch_size: int = Field(32, ge=1, le=65_536, description="Samples in a step.")
+    by_length: bool = Field(
+        False,
+        description="Put samples of similar length into a batch, and make it no longer than they are; of networks that "
+        "pass over padding.",
+    )
     auto_batch: bool = Field(
         False,
         description="Where memory runs out in the first epoch, begin anew with half the batch size, down to 1; the "

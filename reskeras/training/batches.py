@@ -26,6 +26,9 @@ class Batches(keras.utils.PyDataset):
         augmentation: how samples are changed; None for as they are.
     """
 
+    same_length = True
+    """Whether all batches of tokens are equally long."""
+
     def __init__(
         self,
         data: Dataset,
@@ -62,10 +65,16 @@ class Batches(keras.utils.PyDataset):
     def __len__(self):
         return len(self._order) // self.batch_size - self._skipped
 
+    def chosen(self, index: int) -> np.ndarray:
+        """Return which samples are in a batch, by its number in the epoch."""
+        return self._order[index * self.batch_size : (index + 1) * self.batch_size]
+
     def __getitem__(self, index):
-        index += self._skipped
-        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        x, *rest = training_batch(self._data, chosen, self._class_weights)
+        return self.batch(index + self._skipped)
+
+    def batch(self, index: int) -> tuple:
+        """Return a batch by its number in the epoch."""
+        x, *rest = training_batch(self._data, self.chosen(index), self._class_weights)
         if self._augmentation is not None:
             # By its place alone, so that a run that goes on draws the same.
             x = self._augmentation.changed(x, np.random.default_rng([self._seed, 2, self._epoch, index]))

@@ -17,6 +17,7 @@ from reskeras.steps import Conv, Standardize
 from reskeras.telemetry import make_ready, watch
 from reskeras.training.augmenting import Augmentation, WordDropout
 from reskeras.training.batches import Batches
+from reskeras.training.buckets import BucketedBatches
 from reskeras.training.objectives import balanced, objective
 from reskeras.training.optimizing import make_optimizer
 
@@ -79,6 +80,9 @@ def prepare(settings: RunSettings, data: datasets.Dataset | None = None) -> Prep
     if training.remat != "no":
         backend.give_memory_back()
     network = builder.build_plan(plan, stacked=training.stacked, remat=REMAT[training.remat])
+    if training.by_length:
+        # Of any length, where it is called with the batches of a training.
+        network.input_spec = None
     model = watch(network) if reaches(training.telemetry, "probes") else network
     model.compile(
         make_optimizer(training, training.total_steps(len(batches))),
@@ -101,7 +105,8 @@ def _batches(data: datasets.Dataset, train: np.ndarray, training: TrainingOption
         changes = Augmentation(training.pad_crop, training.flip, fill)
     elif training.word_dropout:
         changes = WordDropout.fit(data.x_train[train], data.vocabulary, training.word_dropout)
-    return Batches(data, train, training.batch_size, training.seed, weights, changes)
+    kind = BucketedBatches if training.by_length else Batches
+    return kind(data, train, training.batch_size, training.seed, weights, changes)
 
 
 def rehearse(prepared: Prepared, level: str | None = None) -> Prepared:
@@ -119,7 +124,8 @@ def rehearse(prepared: Prepared, level: str | None = None) -> Prepared:
     variables = [*model.variables, *model.optimizer.variables]
     before = [np.array(backend.as_numpy(each)) for each in variables]
     # Of a copy, which alone goes on to the order of the next epoch.
-    model.fit(copy.copy(prepared.batches), steps_per_epoch=1, shuffle=False, verbose=0)
+    fed = backend.fed(copy.copy(prepared.batches), prepared.batches.same_length)
+    model.fit(**{**fed, "steps_per_epoch": 1}, shuffle=False, verbose=0)
     for variable, value in zip(variables, before, strict=True):
         variable.assign(value)
     backend.make_repeatable(prepared.settings.training.seed)

@@ -257,7 +257,7 @@ class Session:
         batches = prepared.batches.starting_at(first, skipped)
         joined.set_params({"epochs": last, "steps": len(batches), "verbose": 0})
         prepared.model.fit(
-            batches,
+            **backend.fed(batches, batches.same_length),
             initial_epoch=first,
             epochs=last,
             # Keras would shuffle the batches once more, by Python's own random numbers.

@@ -1,10 +1,12 @@
 """The form holds every declared option, and says what is wrong where it is wrong."""
 
+import asyncio
 import shlex
 from dataclasses import replace
 
 import pytest
 from reskeras_tui.command_line import command_line
+from reskeras_tui.widgets.data_suggester import DataSuggester
 from reskeras_tui.widgets.field import OptionField
 from reskeras_tui.widgets.form import DesignForm, help_text
 from reskeras_tui.widgets.preset_field import OWN
@@ -248,3 +250,17 @@ def test_the_command_holds_what_differs_from_the_defaults():
     settings = check_request("resnet", {}, {"recipe": "cifar", "epochs": 5, "batch_size": 32}).settings
     words = ["reskeras", "train", "resnet", "--recipe", "cifar", "--epochs", "5", "--batch-size", "32"]
     assert shlex.split(command_line(settings)) == words
+
+
+def test_files_of_every_kind_that_is_read_are_suggested(tmp_path):
+    def suggested(beginning):
+        return asyncio.run(DataSuggester().get_suggestion(str(tmp_path / beginning)))
+
+    readable = ("a.npz", "b.csv", "c.parquet", "d.tsv.gz", "e.conllu", "f.txt", "g.md")
+    for name in (*readable, "x.npz.gz", "y.parquet.gz", "z.keras", ".hidden.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "pictures").mkdir()
+    assert [suggested(name[0]) for name in readable] == [str(tmp_path / name) for name in readable]
+    assert [suggested(letter) for letter in "xyz"] == [None] * 3
+    assert suggested("p") == f"{tmp_path / 'pictures'}/" and suggested(".h") == str(tmp_path / ".hidden.txt")
+    assert asyncio.run(DataSuggester().get_suggestion("python_te")) == "python_text"
