@@ -50,7 +50,7 @@ RECIPES: dict[str, Recipe] = {
         {
             "optimizer": "adam",
             "learning_rate": 7e-4,
-            "beta_2": 0.98,
+            "square_momentum": 0.98,
             "schedule": "inverse_root",
             "warmup": 0.04,
             "label_smoothing": 0.1,
@@ -63,7 +63,7 @@ RECIPES: dict[str, Recipe] = {
         {
             "optimizer": "adamw",
             "learning_rate": 6e-4,
-            "beta_2": 0.95,
+            "square_momentum": 0.95,
             "weight_decay": 0.1,
             "clip_norm": 1.0,
             "schedule": "cosine",

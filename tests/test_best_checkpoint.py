@@ -93,6 +93,6 @@ def _cut_back(run: Run, step: int) -> None:
 
 @pytest.mark.any_backend
 def test_what_goes_by_validation_needs_samples_for_it():
-    for asked in ({"patience": 3}, {"weights": "best"}):
+    for asked in ({"patience": 3}, {"final_weights": "best"}):
         with pytest.raises(ValueError, match=r"goes by the loss on validation samples; .* mean validation_split=0.1"):
             TrainingOptions(**asked, validation_split=0)

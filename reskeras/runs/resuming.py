@@ -75,7 +75,7 @@ def extend(run: Run, epochs: int) -> None:
     whole = -(-steps // each)
     changed = {"epochs": whole, "steps": steps if steps % each else None}
     if early:
-        changed |= {"patience": None, "weights": "best" if training.takes_best else "last"}
+        changed |= {"patience": None, "final_weights": "best" if training.takes_best else "last"}
     _change(run, changed)
 
 

@@ -57,8 +57,8 @@ class TrainingOptions(Reading):
         "this, of adamw apart from it. Empty means 0 for sgd, 0.01 for adamw.",
     )
     nesterov: bool = Field(True, description="Whether the momentum of sgd looks ahead, as Nesterov's.")
-    beta_2: float = Field(
-        0.999, gt=0, lt=1, description="Momentum of the squared gradients' running mean, of adam and adamw."
+    square_momentum: float = Field(
+        0.999, gt=0, lt=1, description="Momentum of the squared gradients' running mean, beta 2 of adam and adamw."
     )
     schedule: Literal["constant", "cosine", "step", "inverse_root"] = Field(
         "constant",
@@ -122,7 +122,7 @@ class TrainingOptions(Reading):
         le=100_000,
         description="End where the loss on validation samples has not become smaller for so many epochs in a row.",
     )
-    weights: Literal["auto", "best", "last"] = Field(
+    final_weights: Literal["auto", "best", "last"] = Field(
         "auto",
         description="Which weights are tested and saved: the last, or those after the epoch of the smallest loss on "
         "validation samples; auto takes the best with --patience, else the last.",
@@ -171,11 +171,7 @@ class TrainingOptions(Reading):
             problems["weight_decay"] = (
                 f"adam takes no weight_decay; received {self.weight_decay:g}. Did you mean optimizer=adamw?"
             )
-        if self.schedule == "inverse_root" and not self.warmup:
-            problems["warmup"] = (
-                "schedule=inverse_root falls from the end of a warm-up; received warmup=0. Did you mean warmup=0.04?"
-            )
-        for name, watches in (("patience", self.patience is not None), ("weights", self.weights == "best")):
+        for name, watches in (("patience", self.patience is not None), ("final_weights", self.final_weights == "best")):
             if watches and not self.validation_split:
                 problems[name] = (
                     f"{name}={getattr(self, name)} goes by the loss on validation samples; received "
@@ -186,7 +182,7 @@ class TrainingOptions(Reading):
     @property
     def takes_best(self) -> bool:
         """Whether the weights that are tested and saved are those of the best epoch, and not the last."""
-        return self.weights == "best" or (self.weights == "auto" and self.patience is not None)
+        return self.final_weights == "best" or (self.final_weights == "auto" and self.patience is not None)
 
     def rate(self) -> float:
         """Return the learning rate in force."""

@@ -38,7 +38,8 @@ class Course(keras.optimizers.schedules.LearningRateSchedule):
             falls = ops.cast(step >= self.steps / 2, "float32") + ops.cast(step >= 0.75 * self.steps, "float32")
             rate = rate * 0.1**falls
         elif self.kind == "inverse_root":
-            rate = rate * ops.sqrt(self.warmup / ops.maximum(step + 1, self.warmup))
+            rise = max(self.warmup, 1)
+            rate = rate * ops.sqrt(rise / ops.maximum(step + 1, rise))
         if self.warmup:
             rate = rate * ops.minimum((step + 1) / self.warmup, 1.0)
         return rate
@@ -75,8 +76,8 @@ def _update_rule(training: TrainingOptions, rate) -> keras.optimizers.Optimizer:
         return _decaying(found, training.weight_decay) if training.weight_decay else found
     if training.optimizer == "adamw":
         decay = 0.01 if training.weight_decay is None else training.weight_decay
-        return keras.optimizers.AdamW(rate, beta_2=training.beta_2, weight_decay=decay, **further)
-    return keras.optimizers.Adam(rate, beta_2=training.beta_2, **further)
+        return keras.optimizers.AdamW(rate, beta_2=training.square_momentum, weight_decay=decay, **further)
+    return keras.optimizers.Adam(rate, beta_2=training.square_momentum, **further)
 
 
 class _DecaysByGradient:

@@ -146,9 +146,9 @@ def test_a_preset_fills_in_the_options_and_leaves_when_they_change(bench, preset
             values = RECIPES[name].values
             wanted = {**training, "recipe": name, **{each: _as_typed(value) for each, value in values.items()}}
             await until(pilot, lambda wanted=wanted: form.values().training == wanted, f"the recipe {name}")
-        app.screen.query_one("#training-beta_2", Input).value = "0.9"
+        app.screen.query_one("#training-square_momentum", Input).value = "0.9"
         recipe.value = "none"
-        wanted = {**training, "beta_2": "0.9"}
+        wanted = {**training, "square_momentum": "0.9"}
         await until(pilot, lambda: form.values().training == wanted, "the options of before")
 
     bench(story, size=(160, 48))
