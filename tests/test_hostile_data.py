@@ -38,6 +38,8 @@ READINGS = st.sampled_from(
         {"task": "language"},
         {"task": "translation"},
         {"level": "words", "task": "language"},
+        {"level": "bytepair", "vocabulary_size": 300},
+        {"level": "wordpiece", "vocabulary_size": 30},
     ]
 )
 

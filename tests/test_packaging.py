@@ -83,6 +83,7 @@ def test_wheel_declares_no_backend_among_its_base_needs(wheel):
         "torch",
         "tensorflow-cuda",
         "jax-cuda",
+        "subwords",
         "text",
         "data",
         "tensorboard",
