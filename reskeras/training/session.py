@@ -168,7 +168,9 @@ class Session:
         if self.recorder and self.recorder.lost_at is not None:
             raise Diverged(self._why_lost())
         self._test(prepared)
-        save_trained(self._run, prepared.network, prepared.data)
+        answers = save_trained(self._run, prepared.network, prepared.data)
+        if answers:
+            self._events.write("answers", samples=answers)
         self._events.write("exported", file=self._run.model_path.name)
         return "stopped" if self.recorder and self.recorder.stopped else "finished"
 
