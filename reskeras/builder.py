@@ -10,6 +10,7 @@ import keras
 
 from reskeras import steps
 from reskeras.catalogue import plan as plan_network
+from reskeras.layers.backbones import backbone_network
 from reskeras.layers.deep import functional
 from reskeras.layers.making import make_appended, make_block, make_chain
 from reskeras.layers.stack import Stack, check_remat
@@ -61,6 +62,10 @@ def build_plan(
     dictionary of inputs, `"source"` the encoder's and `"samples"` its own.
     """
     check_remat(remat)
+    if plan.backbone is not None:
+        if remat:
+            raise ValueError(f"keras-hub keeps all that {plan.name} computes; received remat={remat!r}.")
+        return _activated(backbone_network(plan), classifier_activation)
     if remat == "sqrt" and not (stacked and plan.has_stacks()):
         reason = f"{plan.name} has no equal blocks of one shape in a row" if stacked else "received stacked=False"
         raise ValueError(f"remat='sqrt' keeps inputs of some blocks of a stack; {reason}. Did you mean remat=True?")
@@ -79,6 +84,13 @@ def build_plan(
     inputs = network.inputs if len(network.inputs) > 1 else next(iter(network.inputs.values()))
     # A Keras name: letters, digits, and signs that every backend takes.
     return functional(inputs, output, name=plan.name.replace("-", "_").replace(".", "_"))
+
+
+def _activated(model: keras.Model, activation: str | None) -> keras.Model:
+    if activation is None:
+        return model
+    output = keras.layers.Activation(activation, dtype="float32", name="head_output")(model.output)
+    return functional(model.input, output, name=model.name)
 
 
 def _reads_memory(blocks: Sequence[Block]) -> bool:

@@ -13,6 +13,7 @@ from reskeras.architectures.highway import HIGHWAY
 from reskeras.architectures.highway_convolution import HIGHWAY_CONVOLUTION
 from reskeras.architectures.imagenet_densenet import IMAGENET_DENSENET
 from reskeras.architectures.imagenet_resnet import IMAGENET_RESNET
+from reskeras.architectures.keras_hub import KERAS_HUB_BERT, KERAS_HUB_GPT2
 from reskeras.architectures.lstm import LSTM_CLASSIFIER, LSTM_TAGGER
 from reskeras.architectures.plain import PLAIN
 from reskeras.architectures.residual_mlp import RESIDUAL_MLP
@@ -51,6 +52,8 @@ ARCHITECTURES: dict[str, Architecture] = {
         GPT,
         TRANSLATOR,
         ALPHAGO_ZERO,
+        KERAS_HUB_BERT,
+        KERAS_HUB_GPT2,
     )
 }
 

@@ -124,6 +124,8 @@ def _line(event: dict[str, Any]) -> str | None:
         return event.get("text")
     if kind == "warning":
         return f"warning: {event['text']}"
+    if kind == "best":
+        return f"tested and saved: the weights of epoch {event.get('epoch', 0)}, the best on validation samples"
     if kind == "tested":
         line = f"test accuracy {percent(event.get('test_accuracy'))}  test loss {number(event.get('test_loss'))}"
         further = (f"  {name[5:].replace('_', ' ')} {number(event[name])}" for name in SCORES if name in event)

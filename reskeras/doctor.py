@@ -15,14 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from reskeras import speeds
-from reskeras.installed import BACKENDS, how_to_install
+from reskeras.installed import BACKENDS, EXTRAS, has_extra, how_to_install
 
 GPU_EXTRAS = {"tensorflow": "tensorflow-cuda", "jax": "jax-cuda", "torch": None}
 """The extra that brings a backend's GPU form; PyTorch's usual package is it already."""
-
-
-EXTRAS = {"text": ("keras_hub", "keras-hub"), "tensorboard": ("tensorboardX", "tensorboardX")}
-"""Extras that are no backends: the module by which they are known, and the package that it comes in."""
 
 
 def examine(runs: Path, tell: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
@@ -41,7 +37,7 @@ def examine(runs: Path, tell: Callable[[str], None] = lambda _: None) -> dict[st
         "system": platform.platform(),
         "packages": {name: _version(name) for name in ("reskeras", "keras", "numpy", "textual")},
         "backends": backends,
-        **{extra: _examine_extra(extra, module) for extra, (module, _) in EXTRAS.items()},
+        **{extra: _examine_extra(extra) for extra in EXTRAS},
         "runs": _examine_folder(runs),
         "speeds": _examine_speeds(),
     }
@@ -67,8 +63,8 @@ def _examine_backend(backend: str) -> dict[str, Any]:
     return answer
 
 
-def _examine_extra(extra: str, module: str) -> dict[str, Any]:
-    return {"installed": importlib.util.find_spec(module) is not None, "install": _extra(extra)}
+def _examine_extra(extra: str) -> dict[str, Any]:
+    return {"installed": has_extra(extra), "install": _extra(extra)}
 
 
 def _examine_folder(runs: Path) -> dict[str, Any]:

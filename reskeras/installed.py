@@ -5,6 +5,13 @@ from __future__ import annotations
 import importlib.util
 import os
 
+EXTRAS = {
+    "text": ("keras_hub", "keras-hub"),
+    "subwords": ("tokenizers", "tokenizers"),
+    "tensorboard": ("tensorboardX", "tensorboardX"),
+}
+"""Extras that are no backends: the module by which they are known, and the package that it comes in."""
+
 BACKENDS = ("jax", "tensorflow", "torch")
 """The backends of Keras 3 that train, in the order in which `auto` prefers them."""
 
@@ -20,6 +27,11 @@ class ExtraMissing(ModuleNotFoundError):
 def how_to_install(extra: str) -> str:
     """Return the command that installs a backend, or another extra, into the environment that runs this."""
     return f'python -m pip install "reskeras[{extra}]"'
+
+
+def has_extra(extra: str) -> bool:
+    """Return whether an extra of `EXTRAS` is installed."""
+    return importlib.util.find_spec(EXTRAS[extra][0]) is not None
 
 
 def installed_backends() -> list[str]:

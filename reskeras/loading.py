@@ -14,12 +14,16 @@ import numpy as np
 
 from reskeras.datasets.encoding import Encoding, split
 from reskeras.decoding import continued, scores_of, translated
+from reskeras.installed import has_extra, how_to_install
 from reskeras.machine import available_memory
 from reskeras.runs import Run, RunError, find
 from reskeras.tasks import TASKS
 
 ENCODING = "reskeras.json"
 """The member of a `.keras` file, beside Keras's own, that says how raw samples become its inputs."""
+
+_CONFIG = "config.json"
+"""What Keras calls the member that says which layers there are."""
 
 MOST_ENCODING = 2**26
 """Bytes of such a member."""
@@ -146,6 +150,10 @@ def _encoding(path: Path) -> tuple[str, Encoding]:
         size = file.getinfo(ENCODING).file_size
         if size > MOST_ENCODING:
             raise ValueError(f"its {ENCODING} is to have {size:,} bytes, more than the {MOST_ENCODING:,} allowed")
+        if b'"keras_hub' in file.read(_CONFIG) and not has_extra("text"):
+            raise ValueError(
+                f"it holds layers of keras-hub, which is not installed. Install it with {how_to_install('text')}"
+            )
         content = json.loads(file.read(ENCODING))
     if not isinstance(content, dict) or content.get("task") not in TASKS:
         raise ValueError(f"its {ENCODING} names no task")

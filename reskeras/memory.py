@@ -12,7 +12,7 @@ from reskeras import catalogue, datasets
 from reskeras.options import OptionError
 from reskeras.plan import Plan
 from reskeras.request import Request
-from reskeras.runs.settings import RunSettings
+from reskeras.runs.settings import RunSettings, TrainingOptions
 from reskeras.steps import PlanError
 
 PROCESS = {"torch": 560 * 10**6, "jax": 450 * 10**6, "tensorflow": 810 * 10**6}
@@ -98,10 +98,15 @@ def of(settings: RunSettings, plan: Plan) -> Memory:
     written = cost.activations if training.remat == "no" else _recomputed(plan)
     return Memory(
         process=PROCESS.get(training.backend, max(PROCESS.values())),
-        weights=4 * cost.parameters * (2 + SLOTS[training.optimizer]),
+        weights=4 * cost.parameters * (2 + _kept_of_weights(training)),
         activations=round(KEPT.get(training.backend, max(KEPT.values())) * BYTES[training.precision] * written) * batch,
         batch_size=batch,
     )
+
+
+def _kept_of_weights(training: TrainingOptions) -> int:
+    """Return how many numbers an optimizer keeps for each weight: its own, a sum of gradients, an average."""
+    return SLOTS[training.optimizer] + (training.accumulate > 1) + (training.ema is not None)
 
 
 def batch_of(settings: RunSettings) -> int:

@@ -174,6 +174,33 @@ class Head:
 
 
 @dataclass(frozen=True)
+class Backbone:
+    """A network of keras-hub, which builds it, by the sizes that it has there.
+
+    Attributes:
+        kind: `"bert"` or `"gpt2"`.
+        vocabulary: how many token numbers there are.
+        depth: its Transformer layers.
+        heads: attention heads of each.
+        width: size of each token.
+        units: units of the feed-forward part.
+        dropout: dropout everywhere.
+        positions: longest sequence, in tokens.
+        weights: the path of weights to begin with; None for random ones.
+    """
+
+    kind: str
+    vocabulary: int
+    depth: int
+    heads: int
+    width: int
+    units: int
+    dropout: float
+    positions: int
+    weights: str | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
     """A network as data.
 
@@ -186,6 +213,8 @@ class Plan:
         head: steps from the last stage to the logits.
         further_heads: more outputs, each from the last stage too.
         encoder: the network of the second input, whose output every CrossAttention step reads.
+        backbone: what keras-hub builds the network around; the steps say what that comes to. None for a network of this
+            package.
     """
 
     name: str
@@ -196,10 +225,15 @@ class Plan:
     head: tuple[Step, ...]
     further_heads: tuple[Head, ...] = ()
     encoder: Plan | None = None
+    backbone: Backbone | None = None
 
     def takes_tokens(self) -> bool:
         """Return whether a sample is a sequence of token numbers."""
         return bool(self.stem) and isinstance(self.stem[0], Embedding)
+
+    def passes_over_padding(self) -> bool:
+        """Return whether a sample is a sequence of token numbers that padding behind it makes no other."""
+        return self.takes_tokens() and self.stem[0].masked
 
     def takes_segments(self) -> bool:
         """Return whether a second input says which segment each token is of."""
@@ -207,6 +241,8 @@ class Plan:
 
     def has_stacks(self) -> bool:
         """Return whether equal blocks that keep their shape follow one another anywhere, the encoder included."""
+        if self.backbone is not None:
+            return False
         shape = chain_shape(self.stem, self.input_shape)
         for stage in self.stages:
             if any(times > 1 for _, times, _ in stackable(stage.blocks, shape)):
@@ -287,7 +323,7 @@ def _plain(value: Any) -> Any:
         return {"step": type(value).__name__.lower(), **arguments}
     if isinstance(value, Initializer):
         return {"initializer": value.name, **dict(value.arguments)}
-    if isinstance(value, (Plan, Stage, Block, Skip, Head)):
+    if isinstance(value, (Plan, Stage, Block, Skip, Head, Backbone)):
         return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, tuple):
         return [_plain(each) for each in value]

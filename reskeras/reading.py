@@ -20,15 +20,17 @@ class Reading(Options):
     task: Literal["auto", "classes", "tags", "language", "translation"] = Field(
         "auto", description="What is learnt from a file or folder; auto goes by what is in it."
     )
-    level: Literal["auto", "bytes", "characters", "words"] = Field(
+    level: Literal["auto", "bytes", "characters", "words", "bytepair", "wordpiece"] = Field(
         "auto",
-        description="What a token of a text is; auto takes characters for language models, and words otherwise.",
+        description="What a token of a text is; auto takes characters for language models, and words otherwise. Byte "
+        "pairs and word pieces are learnt from the text.",
     )
-    vocabulary_size: int = Field(
-        20_000,
+    vocabulary_size: int | None = Field(
+        None,
         ge=2,
         le=1_000_000,
-        description="Most words or characters that get a number of their own.",
+        description="Most words, characters or pieces that get a number of their own; empty for 20,000, and 8,000 of "
+        "what is learnt.",
     )
     length: int | None = Field(
         None,

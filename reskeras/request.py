@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reskeras import catalogue, datasets
+from reskeras import catalogue, datasets, recipes
 from reskeras.architectures import Architecture, Preset
 from reskeras.datasets import DataShape
-from reskeras.installed import BackendMissing, resolve_backend
+from reskeras.installed import EXTRAS, BackendMissing, has_extra, how_to_install, resolve_backend
 from reskeras.options import OptionError, Options, check, suggest
 from reskeras.plan import Plan
 from reskeras.runs.settings import RunSettings, TrainingOptions
@@ -87,6 +87,30 @@ def _check_use(chosen: Options, shape: DataShape) -> dict[str, str]:
     return problems
 
 
+def _check_training(trained: TrainingOptions, shape: DataShape, name: str) -> dict[str, str]:
+    """Return what is wrong with training options for a data set: option name -> sentence."""
+    problems = {}
+    if trained.class_weight != "none" and shape.task not in ("classes", "tags"):
+        problems["class_weight"] = (
+            f"class_weight={trained.class_weight} is for classes and tags; {name} learns {TASKS[shape.task].answer}. "
+            "Did you mean class_weight=none?"
+        )
+    for option, plain in (("pad_crop", 0), ("flip", False)):
+        # What a board shows is not the same when it is moved, and its best move is another.
+        if getattr(trained, option) != plain and (shape.kind != "image" or shape.task != "classes"):
+            problems[option] = (
+                f"{option} changes images that are told apart; received {option}={getattr(trained, option)} for "
+                f"{shape.kind} samples of shape {shape.input_shape} with {TASKS[shape.task].answer}. "
+                f"Did you mean {option}={plain}?"
+            )
+    if trained.word_dropout and (shape.kind != "tokens" or shape.task not in ("classes", "tags")):
+        problems["word_dropout"] = (
+            f"word_dropout is for texts with classes or tags; received word_dropout={trained.word_dropout:g} for "
+            f"{shape.kind} samples with {TASKS[shape.task].answer}. Did you mean word_dropout=0?"
+        )
+    return problems
+
+
 def check_request(architecture: str, options: Mapping[str, Any], training: Mapping[str, Any]) -> Request:
     """Check everything a user chose and return it as settings with the plan of the network.
 
@@ -94,7 +118,7 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
         architecture: a name in the catalogue, or a preset's.
         options: values for the architecture's options; text is converted, what is missing keeps its default or the
             preset's value.
-        training: values for `TrainingOptions`, likewise.
+        training: values for `TrainingOptions`, likewise; with a `recipe`, its values stand for those that are missing.
 
     Raises:
         OptionError: with a sentence for every option that is wrong, of both groups; `architecture`, `data` and
@@ -113,7 +137,11 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
         return None
 
     entry, preset = attempt("architecture", catalogue.find, architecture) or (None, None)
-    training = {"data": default_data(entry) if entry else TrainingOptions().data, **training}
+    training = {
+        "data": default_data(entry) if entry else TrainingOptions().data,
+        **recipes.values_of(training.get("recipe")),
+        **training,
+    }
     data = str(training["data"])
     trained = attempt("training", check, TrainingOptions, training)
     shape = attempt("data", datasets.describe, data, trained)
@@ -124,6 +152,11 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
         if shape:
             attempt("data", check_fit, entry, architecture, data, shape)
             chosen = chosen and _with_data(entry, preset, chosen, shape)
+    if entry and entry.extra and not has_extra(entry.extra):
+        problems["architecture"] = (
+            f"{entry.name} is built by {EXTRAS[entry.extra][1]}, which is not installed. Install it with "
+            f"{how_to_install(entry.extra)}"
+        )
     attempt("backend", resolve_backend, str(training.get("backend", "auto")))
     if chosen and shape and "data" not in problems:
         problems.update(_check_use(chosen, shape))
@@ -131,10 +164,22 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
             plan = entry.plan(chosen, shape.input_shape, shape.classes)
         except PlanError as error:
             problems.setdefault(_at_fault(error), str(error))
+    if trained and shape:
+        for name, problem in _check_training(trained, shape, architecture).items():
+            problems.setdefault(name, problem)
     if plan and trained and trained.remat == "sqrt" and not plan.has_stacks():
         problems["remat"] = (
             f"remat=sqrt keeps inputs of some blocks of a stack; {plan.name} has no equal blocks of one shape in a "
             "row. Did you mean remat=yes?"
+        )
+    if plan and trained and trained.by_length and not plan.passes_over_padding():
+        problems["by_length"] = (
+            f"by_length needs a network that passes over the padding behind a sample; {plan.name} takes it for a "
+            "part of it. Did you mean by_length=False?"
+        )
+    if plan and trained and trained.remat != "no" and plan.backbone:
+        problems["remat"] = (
+            f"keras-hub keeps all that it computes; received remat={trained.remat}. Did you mean remat=no?"
         )
     if problems:
         raise OptionError(problems)

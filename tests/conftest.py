@@ -29,6 +29,14 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     _caches = tempfile.TemporaryDirectory(prefix="reskeras-caches-")
     os.environ["XDG_CACHE_HOME"] = _caches.name
 
+if os.environ["KERAS_BACKEND"] == "jax":
+    # One process of tests need not compile what another has: in what they begin, nothing is kept unless they say so.
+    import jax
+
+    jax.config.update("jax_compilation_cache_dir", os.path.join(os.environ["XDG_CACHE_HOME"], "compiled-by-tests"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
 # How long an example takes says how busy the machine is, and files of tests run beside one another.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
@@ -53,6 +61,26 @@ def fused(backend, monkeypatch):
         monkeypatch.setattr(
             trainer, "jit", partial(trainer.jit, compiler_options={"xla_cpu_use_fusion_emitters": True})
         )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def traced_once():
+    """TensorFlow traces a step a second time if it has made variables, as those of an optimizer: they are made before.
+
+    That is half of the time of a test that trains a few steps. Keras builds optimizers before the step on JAX too.
+    """
+    if os.environ["KERAS_BACKEND"] != "tensorflow":
+        return
+    import keras
+
+    make = keras.Model.make_train_function
+
+    def build_and_make(self, force=False):
+        if self.built and self.optimizer is not None and not self.optimizer.built and self._distribute_strategy is None:
+            self.optimizer.build(self.trainable_variables)
+        return make(self, force)
+
+    keras.Model.make_train_function = build_and_make
 
 
 @pytest.fixture

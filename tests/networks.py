@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
+
 import keras
 import numpy as np
+import pytest
 
 from reskeras.catalogue import ARCHITECTURES
 from reskeras.options import check, describe
@@ -21,8 +25,11 @@ def skips(name: str) -> tuple[str, ...]:
     return next(option.choices for option in describe(ARCHITECTURES[name].options) if option.name == "skip")
 
 
-TINY = [(name, skip) for name in ARCHITECTURES for skip in skips(name)]
-"""Every architecture with every skip."""
+OURS = [name for name, entry in ARCHITECTURES.items() if not entry.extra]
+"""The families that this package builds by itself."""
+
+TINY = [(name, skip) for name in OURS for skip in skips(name)]
+"""Every architecture of our own with every skip."""
 
 ONCE = [
     (name, skip)
@@ -30,6 +37,31 @@ ONCE = [
     if name not in dict(TINY[:index]) or skip not in dict(map(reversed, TINY[:index]))
 ]
 """Every architecture and every skip, each once at least: for what takes compiling, and where the two do not meet."""
+
+
+def _parts(name: str, skip: str) -> set:
+    """Return what a network is made of: kinds of steps, skips, inputs and outputs."""
+
+    def kinds(part):
+        if isinstance(part, tuple):
+            return {kind for each in part for kind in kinds(each)}
+        if not is_dataclass(part):
+            return set()
+        return {type(part).__name__}.union(*(kinds(getattr(part, each.name)) for each in fields(part)))
+
+    plan = tiny_plan(name, skip)
+    return kinds(plan) | {skip, ARCHITECTURES[name].inputs[0], len(plan.outputs())}
+
+
+def _with_each_part_once() -> set[tuple[str, str]]:
+    """Return few of `ONCE` that have every part between them."""
+    rest = {each: _parts(*each) for each in ONCE}
+    seen, found = set(), set()
+    while rest := {each: parts - seen for each, parts in rest.items() if parts - seen}:
+        most = max(rest, key=lambda each: len(rest[each]))
+        found.add(most)
+        seen |= rest[most]
+    return found
 
 
 def input_shape(name: str) -> tuple[int, ...]:
@@ -119,3 +151,15 @@ def recursion(model: keras.Model) -> int:
 def _node(tensor):
     layer, index, _ = tensor._keras_history
     return layer._inbound_nodes[index]
+
+
+_NEEDED = _with_each_part_once()
+
+EACH_PART_ONCE = [pytest.param(*each, marks=[] if each in _NEEDED else [pytest.mark.any_backend]) for each in ONCE]
+"""`ONCE` as parameters: on further backends, a few that have every kind of part between them."""
+
+
+def each_part_once(names: Iterable[str]) -> list:
+    """Return names of families as parameters: on further backends, those of `EACH_PART_ONCE`."""
+    needed = {name for name, _ in _NEEDED}
+    return [pytest.param(name, marks=[] if name in needed else [pytest.mark.any_backend]) for name in names]

@@ -12,6 +12,7 @@ from reskeras import layers, weights
 from reskeras.catalogue import ARCHITECTURES
 from reskeras.datasets import EMBEDDED
 from reskeras.options import describe
+from reskeras.recipes import RECIPES
 from reskeras.runs import TrainingOptions, statistics
 from reskeras.tasks import TASKS
 
@@ -95,6 +96,22 @@ def statistics_table() -> str:
     return table(("statistic", "table", "level", "what it is"), rows)
 
 
+def recipes_table() -> str:
+    """Return one row for each recipe."""
+    flags = {option.name: option for option in describe(TrainingOptions)}
+    rows = []
+    for name, recipe in RECIPES.items():
+        words = [
+            (flags[each].flag if value else "--no-" + flags[each].flag[2:])
+            if isinstance(value, bool)
+            else f"{flags[each].flag} {value}"
+            for each, value in recipe.values.items()
+            if value != flags[each].default
+        ]
+        rows.append((f"`{name}`", recipe.summary, f"`{' '.join(words)}`", recipe.source))
+    return table(("recipe", "for", "options", "source"), rows)
+
+
 def tables() -> dict[str, str]:
     """Return every table by the name of its place."""
     return {
@@ -102,6 +119,7 @@ def tables() -> dict[str, str]:
         "presets": presets_tables(),
         "data": data_table(),
         "training": options_table(TrainingOptions),
+        "recipes": recipes_table(),
         "layers": names_table(layers, ("layer", "what it is")),
         "weights": names_table(weights, ("function", "what it does")),
         "options": options_tables(),

@@ -13,7 +13,18 @@ import keras
 import numpy as np
 import pytest
 from autodiff import paths
-from networks import CLASSES, ONCE, TINY, input_shape, output_shape, predict, samples, tiny_options, tiny_plan
+from networks import (
+    CLASSES,
+    EACH_PART_ONCE,
+    ONCE,
+    TINY,
+    input_shape,
+    output_shape,
+    predict,
+    samples,
+    tiny_options,
+    tiny_plan,
+)
 from weights import randomise
 
 import reskeras
@@ -56,6 +67,7 @@ def test_plan_tells_shapes_and_counts_of_the_built_model(name, skip):
     assert plan.outputs()["output"] == output_shape(name, input_shape(name))
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(("name", "skip"), TINY)
 def test_weights_are_named_by_their_address(name, skip):
     found = paths(built(name, skip).trainable_variables)
@@ -66,7 +78,7 @@ def test_weights_are_named_by_their_address(name, skip):
     assert not any("." in path for path in found)
 
 
-@pytest.mark.parametrize(("name", "skip"), ONCE)
+@pytest.mark.parametrize(("name", "skip"), EACH_PART_ONCE)
 def test_own_file_loads_with_the_package(name, skip, tmp_path):
     model, (x, _) = built(name, skip), samples(name, padded=True)
     model.save(tmp_path / "own.keras")
@@ -76,6 +88,7 @@ def test_own_file_loads_with_the_package(name, skip, tmp_path):
         np.testing.assert_array_equal(found, wanted)
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize(("name", "skip"), TINY)
 def test_portable_model_is_of_keras_layers_alone(name, skip):
     model = built(name, skip)

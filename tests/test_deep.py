@@ -24,6 +24,7 @@ FAMILIES = {
 """Convolutions, concatenations, gates, masks, a memory, several inputs, a table read at both ends, two outputs."""
 
 
+@pytest.mark.any_backend
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_nested_model_is_the_flat_one(name, tmp_path):
     keras.utils.set_random_seed(1)

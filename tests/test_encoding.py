@@ -1,12 +1,16 @@
 """Text as token numbers and back, and what is kept of it with a trained network."""
 
 import json
+import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reskeras.datasets import subwords
 from reskeras.datasets.encoding import END, FIRST, LEVELS, PADDING, START, UNKNOWN, Encoding, TextCodec, padded
+from reskeras.datasets.subwords import SUBWORDS
+from reskeras.installed import ExtraMissing
 
 pytestmark = pytest.mark.any_backend
 
@@ -23,9 +27,9 @@ def test_bytes_and_known_characters_come_back_as_they_were(text):
 def test_words_are_the_commonest_and_the_others_unknown():
     codec = TextCodec.fit("words", ["to be, or not to be", "to do"], most=2)
     assert codec.pieces == ("to", "be") and codec.vocabulary == FIRST + 2
-    assert codec.encode("to see") == [FIRST, UNKNOWN]
+    assert codec.encode("to see").tolist() == [FIRST, UNKNOWN]
     assert codec.decode([START, FIRST, FIRST + 1, UNKNOWN, END, FIRST]) == "to be \ufffd"
-    assert TextCodec.fit("words", [["new", "york"]]).encode(["new", "new york"]) == [FIRST, UNKNOWN]
+    assert TextCodec.fit("words", [["new", "york"]]).encode(["new", "new york"]).tolist() == [FIRST, UNKNOWN]
 
 
 def test_rows_are_cut_and_filled_up():
@@ -33,7 +37,26 @@ def test_rows_are_cut_and_filled_up():
     assert padded([[1]], 3, -1).tolist() == [[1, -1, -1]]
 
 
-@pytest.mark.parametrize("level", LEVELS)
+def test_text_that_no_encoding_has_is_still_made_numbers_of():
+    assert TextCodec("bytes").encode("a\udcff").tolist() == [FIRST + 97, FIRST + 255]
+    assert TextCodec("bytes").decode(TextCodec("bytes").encode("a\ud800")) == "a?"
+    codec = TextCodec("characters", ("a", "\udcff", "\U0010ffff"))
+    assert codec.encode("a\udcff\U0010ffffb").tolist() == [FIRST, FIRST + 1, FIRST + 2, UNKNOWN]
+
+
+def test_what_learns_parts_of_words_is_named_where_it_is_missing(monkeypatch):
+    subwords._library.cache_clear()
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(
+        ExtraMissing, match=r'pip install "reskeras\[subwords\]"; the levels bytes, characters and words'
+    ):
+        TextCodec.fit("bytepair", ["ab"])
+    codec = Encoding.from_json({"labels": [], "text": {"level": "wordpiece", "pieces": ["a"]}, "length": 3}).text
+    with pytest.raises(ExtraMissing, match="tokenizers, which is not installed"):
+        codec.encode("a")
+
+
+@pytest.mark.parametrize("level", [level for level in LEVELS if level not in SUBWORDS])
 def test_an_encoding_comes_back_from_json(level):
     codec = TextCodec.fit(level, ["a\tb \x07 c\u202e\n"])
     encoding = Encoding(("yes", "no"), codec, 7)
@@ -51,6 +74,12 @@ def test_an_encoding_comes_back_from_json(level):
         {"labels": [], "text": {"level": "words", "pieces": []}, "length": None},
         {"labels": [], "text": {"level": "words", "pieces": [["a"]]}, "length": 3},
         {"labels": [], "text": [], "length": 10**9},
+        {"labels": [], "text": {"level": "words", "pieces": ["a"], "merges": [[0, 0]]}, "length": 3},
+        *(
+            {"labels": [], "text": {"level": "bytepair", "pieces": ["a", "b", "aa"], "merges": merges}, "length": 3}
+            for merges in ([[0, 1]], [[0, 3]], [[-3, 0]], [[0]], [[0, 0, 0]], [["a", "a"]], [[True, 0]], 5, "aa")
+        ),
+        {"labels": [], "text": {"level": "wordpiece", "pieces": ["a" * 10_000]}, "length": 3},
     ],
 )  # fmt: skip
 def test_anything_else_is_refused(content):

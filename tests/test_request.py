@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from command import command
 
 from reskeras import installed
 from reskeras.catalogue import ARCHITECTURES, plan
@@ -19,7 +20,8 @@ from reskeras.runs import RunSettings, TrainingOptions
 
 pytestmark = pytest.mark.any_backend
 
-FAMILIES = sorted(ARCHITECTURES)
+FAMILIES = sorted(name for name, entry in ARCHITECTURES.items() if not entry.extra)
+"""Those that need no extra."""
 
 
 def problems(architecture, options=(), training=()):
@@ -184,3 +186,16 @@ def test_a_backend_that_is_not_there_is_answered_with_the_command_that_brings_it
         'python -m pip install "reskeras[torch]"'
     )
     assert missing_backend("jax", tmp_path, KERAS_BACKEND="torch") == ""
+
+
+def test_a_family_of_an_extra_is_listed_and_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "keras_hub", None)
+    found = problems("keras_hub_bert", {"weights": str(tmp_path), "heads": 3})
+    assert found["architecture"] == (
+        "keras_hub_bert is built by keras-hub, which is not installed. Install it with "
+        'python -m pip install "reskeras[text]"'
+    )
+    assert "heads must divide width 64" in found["heads"] and f"no weights at {tmp_path}" in found["weights"]
+    assert "Did you mean remat=no?" in problems("keras_hub_gpt2", training={"remat": "yes"})["remat"]
+    done = command("list", "keras_hub_bert")
+    assert 'not installed: python -m pip install "reskeras[text]"' in done.out

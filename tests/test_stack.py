@@ -87,7 +87,7 @@ def _array(tensor):
 @pytest.mark.parametrize("kind", BLOCKS)
 def test_it_learns_as_blocks_one_after_another(kind):
     with precision("float64"):
-        separate, together = _model(kind, False), _model(kind, True)
+        separate, together = _model(kind, False, 3), _model(kind, True, 3)
         x, _ = _samples(separate)
         np.testing.assert_allclose(_array(together(x)), _array(separate(x)), rtol=1e-9, atol=1e-12)
         wanted = _losses(separate)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from autodiff import by_path, keras_loss, precision
-from networks import CLASSES, input_shape, samples, skips, tiny_options
+from networks import CLASSES, OURS, each_part_once, input_shape, samples, skips, tiny_options
 
 import reskeras
 from reskeras.catalogue import ARCHITECTURES, plan
@@ -26,10 +26,10 @@ def _depth_with_a_run(name: str) -> int | None:
 
 # What a dense block appends makes each one wider than the one before, and a skip-layer MLP is one block.
 NO_EQUAL_BLOCKS = ("densenet", "imagenet_densenet", "text_densenet", "skip_layer_mlp")
-DEPTHS = {name: _depth_with_a_run(name) for name in ARCHITECTURES if name not in NO_EQUAL_BLOCKS}
+DEPTHS = {name: _depth_with_a_run(name) for name in OURS if name not in NO_EQUAL_BLOCKS}
 
 
-@pytest.mark.parametrize("name", DEPTHS)
+@pytest.mark.parametrize("name", each_part_once(DEPTHS))
 def test_stacked_and_separate_blocks_start_and_learn_alike(name):
     x, y = samples(name)
     options = {**tiny_options(name, skips(name)[0]), "depth": DEPTHS[name]}

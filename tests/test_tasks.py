@@ -9,12 +9,24 @@ from tiny_runs import trained
 import reskeras
 from reskeras import datasets
 from reskeras.catalogue import ARCHITECTURES
+from reskeras.installed import has_extra
 from reskeras.options import OptionError
 from reskeras.request import check_request, default_data
 from reskeras.tasks import TASKS
 
+OURS = [name for name, entry in ARCHITECTURES.items() if not entry.extra]
+"""Those that need no extra."""
+
+
+def pair(name: str, data: str):
+    extra = ARCHITECTURES[name].extra
+    reason = f"{extra} is not installed: pip install 'reskeras[{extra}]'"
+    marks = [pytest.mark.skipif(not has_extra(extra), reason=reason)] if extra else []
+    return pytest.param(name, data, marks=marks)
+
+
 PAIRS = [
-    (name, data)
+    pair(name, data)
     for name, entry in ARCHITECTURES.items()
     for data, each in ALL.items()
     if entry.fits(each.shape.task, each.shape.kind)
@@ -63,7 +75,7 @@ def check_answers(network, made) -> None:
 
 
 @pytest.mark.any_backend
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", OURS)
 def test_every_network_has_data_of_its_own_to_begin_with(name):
     request = check_request(name, {}, {})
     data = request.settings.training.data
@@ -75,7 +87,7 @@ ALL_SHAPES = {name: each.shape for name, each in datasets.EMBEDDED.items()}
 
 
 @pytest.mark.any_backend
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", OURS)
 @pytest.mark.parametrize("data", ALL)
 def test_a_pair_that_does_not_fit_is_refused_with_what_does(name, data):
     entry, shape = ARCHITECTURES[name], ALL[data].shape

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 from autodiff import gradients, keras_loss, precision
-from networks import CLASSES, ONCE, input_shape, samples, tiny_options
+from networks import CLASSES, EACH_PART_ONCE, input_shape, samples, tiny_options
 
 import reskeras
 from reskeras.runs.folder import Run
@@ -34,7 +34,7 @@ def _assert_norms(found: np.ndarray, wanted: np.ndarray, largest: float) -> None
     np.testing.assert_allclose(found, wanted, rtol=TOLERANCE, atol=1e-9 * largest)
 
 
-@pytest.mark.parametrize(("name", "skip"), ONCE)
+@pytest.mark.parametrize(("name", "skip"), EACH_PART_ONCE)
 def test_norms_of_every_network_equal_the_backends_own_autodiff(name, skip, tmp_path):
     # In float64: sums that cancel are rounded otherwise by each compiler, and in float32 that would show.
     keras.utils.set_random_seed(4)

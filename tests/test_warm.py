@@ -96,18 +96,18 @@ def test_a_warm_worker_trains_bit_for_bit_as_a_cold_one(finished, tmp_path, work
     check_same_numbers(finished.run, warm)
 
 
-def test_a_run_given_while_a_worker_still_imports_has_the_same_dropout_and_precision(prepare, workers, backend):
+def test_a_run_given_while_a_worker_still_imports_has_the_same_dropout_and_precision(prepare, workers, bench, backend):
     options = {"depth": 1, "width": 8, "heads": 2, "dropout": 0.3}
     cold, warm = (
         prepare("transformer", options, steps=8, batch_size=256, precision="mixed_bfloat16") for _ in range(2)
     )
     worker = workers(backend)
     launch.start(warm, worker)
-    assert launch.start(cold).wait(DEADLINE) == worker.process.wait(DEADLINE) == 0
+    assert bench.start(cold).wait() == worker.process.wait(DEADLINE) == 0
     check_same_numbers(cold, warm)
 
 
-def test_a_prepared_run_has_the_numbers_of_one_that_is_not(prepare, workers, backend):
+def test_a_prepared_run_has_the_numbers_of_one_that_is_not(prepare, workers, bench, backend):
     options = {"depth": 2, "width": 8, "heads": 2, "dropout": 0.3, "drop_path": 0.3}
     cold, warm, other = (prepare("transformer", options, steps=8, batch_size=256, seed=seed) for seed in (3, 3, 4))
     worker = workers(backend)
@@ -116,18 +116,18 @@ def test_a_prepared_run_has_the_numbers_of_one_that_is_not(prepare, workers, bac
     assert worker.is_preparing()
     wait_for(lambda: not worker.is_preparing(), "the end of the preparation")
     assert launch.start(warm, worker) is worker.process
-    assert launch.start(cold).wait(DEADLINE) == worker.process.wait(DEADLINE) == 0
+    assert bench.start(cold).wait() == worker.process.wait(DEADLINE) == 0
     check_same_numbers(cold, warm)
 
 
 @pytest.mark.any_backend
-def test_what_was_prepared_is_thrown_away_for_another_run(prepare, workers, backend):
+def test_what_was_prepared_is_thrown_away_for_another_run(prepare, workers, bench, backend):
     cold, warm = (prepare(steps=4) for _ in range(2))
     worker = workers(backend)
     worker.prepare(prepare("highway", {"depth": 3, "width": 8}).settings)
     wait_for(lambda: not worker.is_preparing(), "the end of the preparation")
     assert launch.start(warm, worker) is worker.process
-    assert launch.start(cold).wait(DEADLINE) == worker.process.wait(DEADLINE) == 0
+    assert bench.start(cold).wait() == worker.process.wait(DEADLINE) == 0
     check_same_numbers(cold, warm)
 
 

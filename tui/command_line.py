@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from reskeras import datasets
+from reskeras import datasets, recipes
 from reskeras.architectures import Architecture
 from reskeras.catalogue import ARCHITECTURES
 from reskeras.options import Option, describe
@@ -29,7 +29,7 @@ def command_words(settings: RunSettings, runs: Path = RUNS_FOLDER) -> list[str]:
         del training["data"]
     words = ["reskeras", "train", settings.architecture]
     words += _option_words(describe(family.options), options)
-    words += _option_words(describe(TrainingOptions), training)
+    words += _option_words(describe(TrainingOptions), training, recipes.values_of(training["recipe"]))
     if Path(runs) != RUNS_FOLDER:
         words += ["--runs", str(runs)]
     return words
@@ -44,11 +44,15 @@ def _decided(family: Architecture, settings: RunSettings) -> dict[str, Any]:
     return decided_by_data(family, shape)
 
 
-def _option_words(declared: Iterable[Option], values: dict[str, Any]) -> list[str]:
+def _option_words(
+    declared: Iterable[Option], values: Mapping[str, Any], usual: Mapping[str, Any] | None = None
+) -> list[str]:
+    """Return the words for values that are not those of a recipe, or else the defaults."""
     words: list[str] = []
     for option in declared:
-        value = values.get(option.name, option.default)
-        if value == option.default or value is None:
+        known = (usual or {}).get(option.name, option.default)
+        value = values.get(option.name, known)
+        if value == known or value is None:
             continue
         if option.kind == "flag":
             words.append(option.flag if value else option.flag.replace("--", "--no-", 1))

@@ -81,6 +81,7 @@ class Architecture:
         tiny: options of the smallest network worth testing.
         presets: its networks of papers.
         task: what its outputs are, a name in `tasks.TASKS`.
+        extra: the extra of this package that it cannot be built without; empty where it needs none.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Architecture:
     tiny: Mapping[str, Any]
     presets: tuple[Preset, ...] = ()
     task: str = "classes"
+    extra: str = ""
 
     def fits(self, task: str, kind: str) -> bool:
         """Return whether it learns a task from samples of a kind."""

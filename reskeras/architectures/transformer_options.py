@@ -45,13 +45,7 @@ class TransformerOptions(ArchitectureOptions):
         return range(1, self.largest_depth + 1)
 
     def problems(self):
-        problems = super().problems()
-        if self.width % self.heads:
-            fits = _divisors(MOST_HEADS, self.width)
-            problems["heads"] = (
-                f"heads must divide width {self.width} (they can be {', '.join(map(str, fits))}); "
-                f"received {self.heads}. Did you mean {_nearest(fits, self.heads)}?"
-            )
+        problems = super().problems() | heads_problem(self.width, self.heads)
         if self.drop_path and (self.skip == "none" or self.skip_around != "all"):
             problems["drop_path"] = (
                 "drop_path needs a skip round every part, for without one nothing is left where a part is dropped: use "
@@ -72,6 +66,17 @@ class TransformerOptions(ArchitectureOptions):
     def deepnorm(self) -> DeepNorm | None:
         """Return the factors of DeepNorm where the options ask for it."""
         return deepnorm(self.depth) if self.norm == "deep" else None
+
+
+def heads_problem(width: int, heads: int) -> dict[str, str]:
+    """Return what is wrong with a number of heads, by the option's name: nothing where they divide the width."""
+    if width % heads == 0:
+        return {}
+    fits = _divisors(MOST_HEADS, width)
+    return {
+        "heads": f"heads must divide width {width} (they can be {', '.join(map(str, fits))}); received {heads}. "
+        f"Did you mean {_nearest(fits, heads)}?"
+    }
 
 
 def check_patch(patch: int, shape: Shape) -> None:

@@ -1,6 +1,7 @@
 """The one package that asks which backend runs: its devices, training state, loops, kernels and random numbers."""
 
 from reskeras.backend.convolutions import by_products
+from reskeras.backend.feeding import fed
 from reskeras.backend.gathering import Seat, can_gather, look_from, seats
 from reskeras.backend.loops import map_rows, recomputed, scan, scan_in_segments, unrolls_convolutions
 from reskeras.backend.measuring import (
@@ -46,6 +47,7 @@ __all__ = [
     "draw_each",
     "dropout_at",
     "enter",
+    "fed",
     "generator_states",
     "give_memory_back",
     "keep_compiled",

@@ -6,7 +6,7 @@ Elsewhere a compiler makes one pass of what a probe computes, and `leave_behind`
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,8 +17,11 @@ HELD_BYTES = 2**19
 """Outputs, or gradients, of so many bytes are held until they are measured in one go; a larger one is not held."""
 
 
-LOOKED_AT = 256
+LOOKED_AT = 64
 """Places of an output that are looked at first for channels that are not 0."""
+
+IN_PIECES = 2**16
+"""Numbers of a piece of a large output, of which what it was added to is subtracted."""
 
 
 class _Output(NamedTuple):
@@ -79,6 +82,7 @@ class Gathering:
         self._held_back: list[tuple[int, Any]] = []
         self._bytes = self._bytes_back = 0
         self._will_deliver, self._before = False, None
+        self._known: dict[tuple, tuple[Any, Any]] = {}
 
     def see(self, place: int, y: Any, skip: Any, channels: int) -> None:
         """Look at a block's output, and at what the block added to, or None."""
@@ -107,13 +111,14 @@ class Gathering:
             self._before = 0 if before is None else before
         self._will_deliver = False
         self._measure()
+        self._known.clear()
         self._measure_back()
         self._values.grad = self._put_together(self._columns()) + self._before
 
     def _measure(self) -> None:
         for (shape, channels, _), each in self._held.items():
             if intact := [output for output in each if output.is_intact()]:
-                self._seen.append(_measured(intact, channels % len(shape)))
+                self._seen.append(_measured(intact, channels % len(shape), self._known))
         self._held.clear()
         self._bytes = 0
 
@@ -122,8 +127,7 @@ class Gathering:
 
         if self._held_back:
             places, gradients = zip(*self._held_back, strict=True)
-            norms = torch._foreach_norm([each.float() for each in gradients])
-            self._norms.append((places, torch.stack(norms)))
+            self._norms.append((places, torch.stack(_foreach_norm(gradients))))
         self._held_back.clear()
         self._bytes_back = 0
 
@@ -172,37 +176,118 @@ def _versions(y: Any, skip: Any) -> tuple[int, int]:
     return y._version, 0 if skip is None else skip._version
 
 
-def _measured(outputs: Sequence[_Output], channels: int) -> _Seen:
+def _measured(outputs: Sequence[_Output], channels: int, known: dict[tuple, tuple[Any, Any]]) -> _Seen:
+    """Return what is seen of some outputs, and leave the last one with its norm as all that is known.
+
+    Args:
+        outputs: of one shape.
+        channels: the axis of their channels.
+        known: tensors with their norms, by `_identity`.
+    """
     import torch
 
-    def together(tensors):
-        return (tensors[0][None] if len(tensors) == 1 else torch.stack(tensors)).float()
-
-    def norm(tensor):
-        return torch.linalg.vector_norm(tensor, dim=tuple(range(1, tensor.ndim)))
-
     places, values, skips, _ = zip(*outputs, strict=True)
-    wide = together(values)
+    norm = _norms(values, known)
     added = None, None
     if skips[0] is not None:
-        before = together(skips)
-        added = norm(wide - before), norm(before)
-    return _Seen(places, values[0].numel(), norm(wide), _dead_share(wide, 1 + channels), *added)
+        # Where blocks follow one another, what one adds to is what the one before it gave.
+        added = torch.stack(_distances(values, skips)), torch.stack(_norms(skips, known))
+    last = _identity(values[-1])
+    kept = known[last]
+    known.clear()
+    known[last] = kept
+    return _Seen(places, values[0].numel(), torch.stack(norm), _dead_share(values, channels), *added)
 
 
-def _dead_share(outputs: Any, channels: int) -> Any:
-    """Return for each of some outputs, (blocks, batch, ...), the share of channels that are 0 everywhere."""
+def _identity(tensor: Any) -> tuple:
+    """Return what is the same for another view of the same numbers, as long as the tensor is there."""
+    return tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype, tensor._version
 
-    def is_zero(values):
-        return values.abs().sum([axis for axis in range(1, values.ndim) if axis != channels]) == 0
 
-    if outputs.device.type == "cpu" and channels > 1:
-        # A channel that is alive is nearly always seen to be so in a few places. Who asks a GPU waits for it.
-        positions = outputs[0, 0].numel() // outputs.shape[channels]
-        few = is_zero(outputs[:, : -(-LOOKED_AT // positions)])
-        if not few.any():
-            return few.float().mean(1)
-    return is_zero(outputs).float().mean(1)
+def _norms(tensors: Sequence[Any], known: dict[tuple, tuple[Any, Any]]) -> list[Any]:
+    """Return the norm of each tensor; those that are not known are known from then on."""
+    names = [_identity(each) for each in tensors]
+    new = {name: each for name, each in zip(names, tensors, strict=True) if name not in known}
+    if new:
+        known.update(zip(new, zip(new.values(), _foreach_norm(new.values()), strict=True), strict=True))
+    return [known[name][1] for name in names]
+
+
+def _foreach_norm(tensors: Iterable[Any]) -> Sequence[Any]:
+    import torch
+
+    # PyTorch accumulates narrower numbers in float32 by itself, and refuses wider ones.
+    tensors = [each.float() if each.dtype == torch.float64 else each for each in tensors]
+    return torch._foreach_norm(tensors, 2, torch.float32)
+
+
+def _distances(tensors: Sequence[Any], others: Sequence[Any]) -> Sequence[Any]:
+    """Return the norm of the difference of each tensor and its other one, which has the same shape."""
+    import torch
+
+    if tensors[0].device.type != "cpu" or tensors[0].numel() <= IN_PIECES:
+        wide = [[each.float() for each in some] for some in (tensors, others)]
+        return _foreach_norm(torch._foreach_sub(*wide))
+    return [torch.linalg.vector_norm(_piecewise_distance(*each)) for each in zip(tensors, others, strict=True)]
+
+
+def _piecewise_distance(tensor: Any, other: Any) -> Any:
+    """Return a vector whose norm is that of the difference of two large tensors of one shape.
+
+    New memory for the difference would cost more than the arithmetic: the system clears every page of it. Pieces are
+    put where the piece before was, in a place that stays in the processor's cache.
+    """
+    import torch
+
+    samples = max(1, IN_PIECES // tensor[0].numel())
+    found = []
+    for a, b in zip(tensor.split(samples), other.split(samples), strict=True):
+        difference = _scratch(a.numel()).as_strided(a.shape, _dense_strides(a))
+        torch.sub(a.float(), b.float(), out=difference)
+        found.append(torch.linalg.vector_norm(difference))
+    return torch.stack(found)
+
+
+def _dense_strides(tensor: Any) -> tuple[int, ...]:
+    """Return strides in the order of a tensor's, but without gaps: reading and writing in one order is fastest."""
+    strides, step = [0] * tensor.ndim, 1
+    for axis in sorted(range(tensor.ndim), key=lambda axis: (tensor.stride(axis), -axis)):
+        strides[axis] = step
+        step *= tensor.shape[axis]
+    return tuple(strides)
+
+
+_room: list[Any] = []
+
+
+def _scratch(numbers: int) -> Any:
+    """Return room for so many numbers, which the next caller is given too."""
+    import torch
+
+    if not _room or len(_room[0]) < numbers:
+        _room[:] = [torch.empty(numbers, dtype=torch.float32, device="cpu")]
+    return _room[0]
+
+
+def _dead_share(outputs: Sequence[Any], channels: int) -> Any:
+    """Return for each of some outputs, (batch, ...), the share of channels that are 0 everywhere."""
+    import torch
+
+    def share(values):
+        values = torch.stack(values)
+        axes = [axis for axis in range(1, values.ndim) if axis != 1 + channels]
+        return (values.abs().sum(axes) == 0).float().mean(1)
+
+    if outputs[0].device.type != "cpu" or channels == 0:
+        # Who asks a GPU whether any is dead waits for it.
+        return share(outputs)
+    # A channel that is alive is nearly always seen to be so in a few places.
+    positions = outputs[0][0].numel() // outputs[0].shape[channels]
+    found = share([each[: -(-LOOKED_AT // positions)] for each in outputs])
+    if bool(found.any()):
+        for row in found.nonzero().flatten().tolist():
+            found[row] = share([outputs[row]])[0]
+    return found
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from reskeras import datasets
 from reskeras.commands.common import CONTEXT, given
 from reskeras.commands.drawing import drawn
 from reskeras.commands.network_group import option_parameter
+from reskeras.datasets.encoding import NAMES
 from reskeras.options import check, describe
 from reskeras.printable import printable
 from reskeras.reading import Reading
@@ -57,7 +58,7 @@ def _text(name: str, data: datasets.Dataset, samples: int, seed: int) -> str:
     what = f"{sizes} tokens" if told["kind"] == "tokens" else f"{told['kind']} {sizes}"
     lines = [printable(name), f"  task        {told['task']}", f"  sample      {what}"]
     if told["vocabulary"]:
-        lines.append(f"  vocabulary  {told['vocabulary']:,} token numbers, of {told['level']}")
+        lines.append(f"  vocabulary  {told['vocabulary']:,} token numbers, of {NAMES[told['level']]}")
     lines.append(f"  samples     {told['train']:,} to train on, {told['test']:,} to test on")
     if told["classes"]:
         lines += ["", f"{told['outputs']:,} {'tags' if told['task'] == 'tags' else 'classes'}, with train and test:"]

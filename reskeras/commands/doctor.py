@@ -11,7 +11,8 @@ from rich.console import Console
 
 from reskeras.commands.common import CONTEXT, runs_option
 from reskeras.console import size
-from reskeras.doctor import EXTRAS, examine
+from reskeras.doctor import examine
+from reskeras.installed import EXTRAS
 
 
 @click.command(context_settings=CONTEXT)

@@ -41,6 +41,8 @@ def follow(run: Run, process: subprocess.Popen, console: Console, detach: bool, 
     if as_json:
         click.echo(json.dumps({**finite(summary), "verdicts": records(found)}))
     if summary["state"] == "finished" or (summary["state"] == "stopped" and not code):
+        if summary["state"] == "finished" and summary["reason"]:
+            console.print(summary["reason"], highlight=False, markup=False)
         console.print(f"{summary['state']}: {run.model_path}", highlight=False, markup=False)
         return 0
     reason = summary["reason"] or "The worker ended without a word."

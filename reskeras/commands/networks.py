@@ -10,6 +10,7 @@ import click
 from reskeras import catalogue
 from reskeras.architectures import Architecture, Preset
 from reskeras.commands.common import CONTEXT
+from reskeras.installed import has_extra, how_to_install
 from reskeras.request import default_data
 from reskeras.tasks import TASKS
 
@@ -48,6 +49,7 @@ def _family(family: Architecture) -> dict[str, Any]:
         "task": family.task,
         "data": default_data(family),
         "presets": [preset.name for preset in family.presets],
+        "extra": family.extra or None,
     }
 
 
@@ -67,6 +69,8 @@ def _preset(family: Architecture, preset: Preset) -> dict[str, Any]:
 
 def _text(family: Architecture) -> str:
     head = f"{family.name}  {family.summary}\n  {' or '.join(family.inputs)} to {family.task}; {family.paper}"
+    if family.extra and not has_extra(family.extra):
+        head += f"\n  not installed: {how_to_install(family.extra)}"
     rows = [
         (
             preset.name,

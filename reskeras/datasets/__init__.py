@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -32,20 +33,35 @@ __all__ = ["EMBEDDED", "KNOWN", "DataError", "DataShape", "Dataset", "describe",
 
 @dataclass(frozen=True)
 class Embedded:
-    """A data set that comes with the package or a dependency: its summary, its shape, and how it is loaded."""
+    """A data set that comes with the package or a dependency.
+
+    Attributes:
+        summary: what it is.
+        shape: what it is like as it comes.
+        load: returns it as it comes.
+        read: of text, returns it as `Reading` says; None where nothing can be said of it.
+    """
 
     summary: str
     shape: DataShape
     load: Callable[[], Dataset]
+    read: Callable[[Reading], Dataset] | None = None
+
+    def as_wanted(self, reading: Reading | None) -> Callable[[], Dataset] | None:
+        """Return what loads it as a reading says; None where that is as it comes."""
+        plain = reading is None or not any(getattr(reading, name) for name in ("vocabulary_size", "length"))
+        if self.read is None or (plain and (reading is None or reading.level == "auto")):
+            return None
+        return partial(self.read, reading)
 
 
 EMBEDDED: dict[str, Embedded] = {
     "digits": Embedded(digits.SUMMARY, digits.SHAPE, digits.load),
     "wine": Embedded(vectors.WINE_SUMMARY, vectors.WINE, vectors.load_wine),
     "breast_cancer": Embedded(vectors.CANCER_SUMMARY, vectors.CANCER, vectors.load_breast_cancer),
-    "python_text": Embedded(python_text.SUMMARY, python_text.SHAPE, python_text.load),
-    "python_tags": Embedded(python_tags.SUMMARY, python_tags.SHAPE, python_tags.load),
-    "python_docs": Embedded(python_docs.SUMMARY, python_docs.SHAPE, python_docs.load),
+    "python_text": Embedded(python_text.SUMMARY, python_text.SHAPE, python_text.load, python_text.read),
+    "python_tags": Embedded(python_tags.SUMMARY, python_tags.SHAPE, python_tags.load, python_tags.read),
+    "python_docs": Embedded(python_docs.SUMMARY, python_docs.SHAPE, python_docs.load, python_docs.read),
     **{
         name: Embedded(sequences.SUMMARIES[name], sequences.SHAPE, partial(sequences.load, name))
         for name in sequences.RULES
@@ -69,14 +85,25 @@ def describe(data: str, reading: Reading | None = None) -> DataShape:
         DataError: where there is no such data set, or its files are none.
     """
     if data in EMBEDDED:
-        return EMBEDDED[data].shape
+        load = EMBEDDED[data].as_wanted(reading)
+        return EMBEDDED[data].shape if load is None else _kept(kept.key([Path(os.__file__)], reading, data), load)
     if data in KNOWN:
         return KNOWN[data].shape
     path = _path(data)
     if path.suffix == ".npz":
         return archive.describe(path)
-    files = _Files(data, path, reading or Reading())
-    return kept.shape(files.name) or files.load().shape
+    reading = reading or Reading()
+    source = formats.source(data, path, reading)
+    return _kept(kept.key(source.paths(), reading), partial(source.load, reading))
+
+
+def _kept(name: str, load: Callable[[], Dataset]) -> DataShape:
+    """Return what a data set is like that was loaded before, or else is now."""
+    found = kept.shape(name)
+    if found is None:
+        found = load().shape
+        kept.keep(name, found)
+    return found
 
 
 def load(data: str, reading: Reading | None = None) -> Dataset:
@@ -86,27 +113,18 @@ def load(data: str, reading: Reading | None = None) -> Dataset:
         DataError: where there is no such data set, or its samples and labels do not fit one another.
     """
     if data in EMBEDDED:
-        return EMBEDDED[data].load()
+        return (EMBEDDED[data].as_wanted(reading) or EMBEDDED[data].load)()
     if data in KNOWN:
         return known.load(data)
     path = _path(data)
     if path.suffix == ".npz":
         return archive.load(path)
-    return _Files(data, path, reading or Reading()).load()
-
-
-class _Files:
-    """A user's files as they are now, and the name under which it is kept what they are like."""
-
-    def __init__(self, data: str, path: Path, reading: Reading):
-        self._reading, self._source = reading, formats.source(data, path, reading)
-        self.name = kept.key(self._source.paths(), reading)
-
-    def load(self) -> Dataset:
-        """Return the data set, and keep what it is like."""
-        found = self._source.load(self._reading)
-        kept.keep(self.name, found.shape)
-        return found
+    reading = reading or Reading()
+    source = formats.source(data, path, reading)
+    name = kept.key(source.paths(), reading)
+    found = source.load(reading)
+    kept.keep(name, found.shape)
+    return found
 
 
 def _path(data: str) -> Path:

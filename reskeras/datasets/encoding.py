@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from reskeras.datasets import subwords
+from reskeras.datasets.subwords import SUBWORDS, Merges, Subwords
+
 PADDING, UNKNOWN, START, END = range(4)
 """Token numbers that stand for no text: after the end of a sample, for what has no number, before a sequence that is
 written by a network, and behind it."""
@@ -18,7 +21,17 @@ written by a network, and behind it."""
 FIRST = 4
 """The first token number that stands for text."""
 
-LEVELS = ("bytes", "characters", "words")
+LEVELS = ("bytes", "characters", "words", *SUBWORDS)
+
+NAMES = {**{level: level for level in LEVELS}, "bytepair": "byte pairs", "wordpiece": "word pieces"}
+"""What the pieces of a level are called."""
+
+MOST_PIECES = 1_000_000
+LONGEST_PIECE = 1_024
+"""Signs of a piece at most, of those that a file brings."""
+
+_SIGNS = 0x110000
+"""How many characters Unicode has room for."""
 
 _WORDS = re.compile(r"\w+|[^\w\s]")
 
@@ -28,12 +41,15 @@ class TextCodec:
     """Numbers for the pieces of texts.
 
     Attributes:
-        level: what a piece is: `"bytes"` of UTF-8, `"characters"`, or `"words"`, signs being words of their own.
-        pieces: the characters or words that have a number, from `FIRST` on; none for bytes, which all have one.
+        level: what a piece is: `"bytes"` of UTF-8, `"characters"`, `"words"`, signs being words of their own, or parts
+            of words that were learnt from text, `"bytepair"` and `"wordpiece"`.
+        pieces: the pieces that have a number, from `FIRST` on; none for bytes, which all have one.
+        merges: of byte pairs.
     """
 
     level: str
     pieces: tuple[str, ...] = ()
+    merges: Merges = ()
 
     @classmethod
     def fit(cls, level: str, texts: Iterable[str | Sequence[str]], most: int = 20_000) -> TextCodec:
@@ -43,9 +59,14 @@ class TextCodec:
             level: what a piece is.
             texts: the texts, or their words where they are split already.
             most: how many pieces get a number at most: the commonest, equally common ones in the order of their signs.
+
+        Raises:
+            ExtraMissing: for parts of words, where what learns them is not installed.
         """
         if level == "bytes":
             return cls(level)
+        if level in SUBWORDS:
+            return cls(level, *subwords.learn(level, map(_joined, texts), most))
         counts: Counter[str] = Counter()
         for text in texts:
             counts.update(split(level, text))
@@ -61,12 +82,33 @@ class TextCodec:
     def _numbers(self) -> dict[str, int]:
         return {piece: number for number, piece in enumerate(self.pieces, FIRST)}
 
-    def encode(self, text: str | Sequence[str]) -> list[int]:
-        """Return the numbers of a text, or of words that are split already; a piece without one is `UNKNOWN`."""
+    @cached_property
+    def _signs(self) -> np.ndarray:
+        """Return the number of each character of Unicode."""
+        numbers = np.full(_SIGNS, UNKNOWN, np.int32)
+        for piece, number in self._numbers.items():
+            if len(piece) == 1:
+                numbers[ord(piece)] = number
+        return numbers
+
+    @cached_property
+    def _subwords(self) -> Subwords:
+        return Subwords(self.level, self.pieces, self.merges, FIRST, UNKNOWN)
+
+    def encode(self, text: str | Sequence[str]) -> np.ndarray:
+        """Return the numbers of a text, or of words that are split already, int32; a piece without one is `UNKNOWN`.
+
+        Raises:
+            ExtraMissing: for parts of words, where what makes them is not installed.
+        """
         if self.level == "bytes":
-            joined = text if isinstance(text, str) else " ".join(text)
-            return [FIRST + each for each in joined.encode("utf-8", "surrogateescape")]
-        return [self._numbers.get(piece, UNKNOWN) for piece in split(self.level, text)]
+            return np.frombuffer(subwords.in_bytes(_joined(text)), np.uint8).astype(np.int32) + FIRST
+        if self.level in SUBWORDS:
+            return self._subwords.encode(_joined(text))
+        if self.level == "characters" and isinstance(text, str):
+            return self._signs[np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)]
+        pieces, numbers = split(self.level, text), self._numbers
+        return np.fromiter((numbers.get(piece, UNKNOWN) for piece in pieces), np.int32, len(pieces))
 
     def decode(self, numbers: Iterable[int]) -> str:
         """Return the text of numbers up to `END`, words with spaces between; `\\ufffd` for what is unknown."""
@@ -79,7 +121,13 @@ class TextCodec:
         if self.level == "bytes":
             return bytes(each - FIRST for each in kept if each >= FIRST).decode("utf-8", "replace")
         known = (self.pieces[each - FIRST] if FIRST <= each < self.vocabulary else "\ufffd" for each in kept)
+        if self.level in SUBWORDS:
+            return subwords.text_of(self.level, known)
         return ("" if self.level == "characters" else " ").join(known)
+
+
+def _joined(text: str | Sequence[str]) -> str:
+    return text if isinstance(text, str) else " ".join(text)
 
 
 def split(level: str, text: str | Sequence[str]) -> Sequence[str]:
@@ -123,7 +171,9 @@ class Encoding:
 
     def to_json(self) -> dict[str, Any]:
         """Return this as plain lists and dictionaries."""
-        text = {"level": self.text.level, "pieces": list(self.text.pieces)} if self.text else None
+        text = self.text and {"level": self.text.level, "pieces": list(self.text.pieces)}
+        if text and self.text.merges:
+            text["merges"] = [list(each) for each in self.text.merges]
         return {"labels": list(self.labels), "text": text, "length": self.length}
 
     @classmethod
@@ -135,7 +185,7 @@ class Encoding:
         """
         try:
             text = content["text"]
-            codec = TextCodec(_one_of(text["level"]), _names(text["pieces"])) if text else None
+            codec = _codec(text) if text else None
             length = content["length"]
             if length is not None and not (isinstance(length, int) and 0 < length <= 65_536):
                 raise ValueError(f"length is {length!r}")
@@ -152,7 +202,22 @@ def _names(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _one_of(level: Any) -> str:
+def _codec(text: dict[str, Any]) -> TextCodec:
+    level, pieces, merges = text["level"], _names(text["pieces"]), text.get("merges", [])
     if level not in LEVELS:
         raise ValueError(f"there is no level {level!r} (levels: {', '.join(LEVELS)})")
-    return level
+    if len(pieces) > MOST_PIECES or len(merges) > MOST_PIECES:
+        raise ValueError(f"there are {len(pieces):,} pieces and {len(merges):,} merges, of at most {MOST_PIECES:,}")
+    if merges and level != subwords.BYTE_PAIRS:
+        raise ValueError(f"{level} have no merges")
+    if level in SUBWORDS and any(len(piece) > LONGEST_PIECE for piece in pieces):
+        raise ValueError(f"a piece is longer than {LONGEST_PIECE:,} signs")
+    merges = tuple((_place(a), _place(b)) for a, b in merges)
+    subwords.check_merges(pieces, merges)
+    return TextCodec(level, pieces, merges)
+
+
+def _place(value: Any) -> int:
+    if type(value) is not int:
+        raise ValueError(f"{value!r} is no place among the pieces")
+    return value

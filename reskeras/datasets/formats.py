@@ -33,6 +33,15 @@ FORMATS = (
 )
 
 
+def is_readable(name: str) -> bool:
+    """Return whether a file's name is that of a kind that can be read without a word on the task."""
+    name = name.lower()
+    plain = name.removesuffix(".gz")
+    if plain.endswith((*SENTENCES, *PLAIN, ".tsv", ".csv")):
+        return True
+    return name.endswith((".npz", *TABLES))
+
+
 @dataclass(frozen=True)
 class Source:
     """Where a user's samples are, and how they are read.

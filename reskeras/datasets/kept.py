@@ -16,7 +16,7 @@ from reskeras.files import read_json, write_whole
 from reskeras.reading import Reading
 from reskeras.tasks import TASKS
 
-VERSION = 1
+VERSION = 2
 """Raised when files are read in another way, so that what was kept counts no more."""
 
 DEEPEST = 2
@@ -28,14 +28,15 @@ _MOST_BYTES = 10_000
 _shapes: OrderedDict[str, DataShape] = OrderedDict()
 
 
-def key(paths: Iterable[Path], reading: Reading) -> str:
+def key(paths: Iterable[Path], reading: Reading, data: str = "") -> str:
     """Return a name for files as they are now, read in a way.
 
     Args:
         paths: files, and folders with what is in them.
         reading: how they are read.
+        data: what is made of them, where that is not said by the paths.
     """
-    told = hashlib.sha256(repr((VERSION, sorted(_options(reading).items()))).encode())
+    told = hashlib.sha256(repr((VERSION, data, sorted(_options(reading).items()))).encode())
     for path in paths:
         for each in (path, *_inside(path, DEEPEST)):
             # What is gone, or cannot be looked at, is told when it is read.

@@ -17,11 +17,13 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
+from reskeras.datasets import archive
 from reskeras.datasets.dataset import DataError, Dataset, DataShape
 from reskeras.datasets.encoding import FIRST, UNKNOWN, Encoding, TextCodec, padded
 
@@ -40,35 +42,68 @@ UNFIT = {
 
 @dataclass(frozen=True)
 class Known:
-    """A data set that is downloaded: its summary, its shape, and the names of its classes."""
+    """A data set that is downloaded.
+
+    Attributes:
+        summary: what it is.
+        shape: what it is like.
+        files: what Keras calls its files in `cache()`.
+        labels: the names of its classes.
+    """
 
     summary: str
     shape: DataShape
+    files: tuple[str, ...]
     labels: tuple[str, ...] = ()
 
 
 KNOWN: dict[str, Known] = {
-    "mnist": Known("70,000 handwritten digits, 28x28 pixels, 10 classes", DataShape((28, 28, 1), 10, 60_000, 10_000)),
+    "mnist": Known(
+        "70,000 handwritten digits, 28x28 pixels, 10 classes",
+        DataShape((28, 28, 1), 10, 60_000, 10_000),
+        ("mnist.npz",),
+    ),
     "fashion_mnist": Known(
-        "70,000 garments, 28x28 pixels, 10 classes", DataShape((28, 28, 1), 10, 60_000, 10_000), GARMENTS
+        "70,000 garments, 28x28 pixels, 10 classes",
+        DataShape((28, 28, 1), 10, 60_000, 10_000),
+        tuple(
+            f"fashion-mnist/{name}-ubyte.gz"
+            for name in ("train-labels-idx1", "train-images-idx3", "t10k-labels-idx1", "t10k-images-idx3")
+        ),
+        GARMENTS,
     ),
     "cifar10": Known(
-        "60,000 photographs, 32x32 pixels, 10 classes", DataShape((32, 32, 3), 10, 50_000, 10_000), OBJECTS
+        "60,000 photographs, 32x32 pixels, 10 classes",
+        DataShape((32, 32, 3), 10, 50_000, 10_000),
+        ("cifar-10-batches-py-target_archive",),
+        OBJECTS,
     ),
-    "cifar100": Known("60,000 photographs, 32x32 pixels, 100 classes", DataShape((32, 32, 3), 100, 50_000, 10_000)),
+    "cifar100": Known(
+        "60,000 photographs, 32x32 pixels, 100 classes",
+        DataShape((32, 32, 3), 100, 50_000, 10_000),
+        ("cifar-100-python-target_archive",),
+    ),
     "imdb": Known(
         "50,000 film reviews, good or bad",
         DataShape((LENGTH,), 2, 25_000, 25_000, "classes", FIRST + WORDS),
+        ("imdb.npz", "imdb_word_index.json"),
         ("bad", "good"),
     ),
-    "reuters": Known("11,228 news by 46 topics", DataShape((LENGTH,), 46, 8_982, 2_246, "classes", FIRST + WORDS)),
+    "reuters": Known(
+        "11,228 news by 46 topics",
+        DataShape((LENGTH,), 46, 8_982, 2_246, "classes", FIRST + WORDS),
+        ("reuters.npz", "reuters_word_index.json"),
+    ),
 }
 """Each by its name, in the order in which they are shown."""
 
 
 def cache() -> Path:
     """Return the folder in which Keras keeps what it has downloaded."""
-    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
+    base = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    if base.exists() and not os.access(base, os.W_OK):
+        base = Path("/tmp/.keras")
+    return base / "datasets"
 
 
 def load(name: str) -> Dataset:
@@ -77,7 +112,9 @@ def load(name: str) -> Dataset:
     Raises:
         DataError: where it cannot be downloaded, or is damaged.
     """
-    with _downloading(name):
+    if name == "mnist" and (file := cache() / KNOWN[name].files[0]).is_file():
+        return _digits(file)
+    with _downloading(name), _kept(KNOWN[name].files):
         # Not before it is asked for: Keras takes seconds to import.
         from keras import datasets
 
@@ -88,6 +125,15 @@ def load(name: str) -> Dataset:
     x_train, x_test = (x.reshape(len(x), *KNOWN[name].shape.input_shape) for x in (x_train, x_test))
     y_train, y_test = (y.reshape(-1).astype(np.int32) for y in (y_train, y_test))
     return Dataset(x_train, y_train, x_test, y_test, KNOWN[name].shape.classes, encoding=Encoding(KNOWN[name].labels))
+
+
+def _digits(file: Path) -> Dataset:
+    """Return the digits of a file, whoever wrote it: Keras would delete one of other bytes than it downloads."""
+    data, shape = archive.load(file), KNOWN["mnist"].shape.input_shape
+    if prod(data.shape.input_shape) != prod(shape):
+        raise DataError(f"{file} holds samples of shape {data.shape.input_shape}; digits are 28x28.")
+    x_train, x_test = (x.reshape(len(x), *shape) for x in (data.x_train, data.x_test))
+    return replace(data, x_train=x_train, x_test=x_test)
 
 
 def _texts(name: str, module) -> Dataset:
@@ -113,6 +159,26 @@ def _numbers(rows) -> np.ndarray:
 
 
 @contextlib.contextmanager
+def _kept(files: tuple[str, ...]) -> Iterator[None]:
+    """Keep what a user has put into the cache: Keras deletes a file that is not what it expects before it downloads
+    another, whether there is a network or not."""
+    there = [path for path in (cache() / name for name in files) if path.is_file()]
+    second = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in there}
+    try:
+        for path, link in second.items():
+            with contextlib.suppress(OSError):
+                os.link(path, link)
+        yield
+    finally:
+        for path, link in second.items():
+            with contextlib.suppress(OSError):
+                if path.exists():
+                    link.unlink()
+                else:
+                    link.rename(path)
+
+
+@contextlib.contextmanager
 def _downloading(name: str) -> Iterator[None]:
     try:
         # Standard output is for what a command answers.
@@ -124,5 +190,6 @@ def _downloading(name: str) -> Iterator[None]:
         # Keras raises a bare Exception where there is no network, and what numpy and tarfile raise for damaged files.
         raise DataError(
             f"{name} is not in {cache()}, or damaged there, and could not be downloaded: {str(error).rstrip('.')}. "
-            "With a network, try again; or put its file there, or give the path of your own copy: --data PATH."
+            f"With a network, try again; or put {', '.join(KNOWN[name].files)} there, or give the path of your own "
+            "copy: --data PATH."
         ) from None

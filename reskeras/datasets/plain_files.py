@@ -53,7 +53,7 @@ def opened(path: Path):
         raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
 
 
-def check_memory(path: Path, needed: int, what: str) -> None:
+def check_memory(path: Path | str, needed: int, what: str) -> None:
     """Raise DataError where something of a file would take more bytes of memory than there are."""
     free = available_memory()
     if free is not None and needed > free:

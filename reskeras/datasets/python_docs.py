@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from reskeras.datasets import python_source, texts
 from reskeras.datasets.dataset import DataError, Dataset, DataShape
-from reskeras.datasets.encoding import Encoding, TextCodec
+from reskeras.datasets.encoding import NAMES, Encoding, TextCodec
+from reskeras.reading import Reading
 
 SUMMARY = "500,000 characters of docstrings from Python's standard library"
 
@@ -38,12 +39,34 @@ def load() -> Dataset:
     Raises:
         DataError: where this Python comes without the source of its library.
     """
-    text = read()
-    train, test = text[:-TEST_CHARACTERS], text[-TEST_CHARACTERS:]
-    return texts.language(CODEC.encode(train), CODEC.encode(test), Encoding((), CODEC, LENGTH))
+    return _pieces(CODEC, LENGTH)
 
 
-def read() -> str:
+def read(reading: Reading) -> Dataset:
+    """Return the text at another level, with other pieces, or cut at another length.
+
+    Raises:
+        DataError: as `load` and `texts.codec_of` do.
+    """
+    plain = reading.level in ("auto", "characters") and reading.vocabulary_size is None
+    train = text()[:-TEST_CHARACTERS]
+    codec = CODEC if plain else texts.codec_of([train], reading, python_source.LIBRARY, "characters")
+    return _pieces(codec, reading.length or LENGTH)
+
+
+def _pieces(codec: TextCodec, length: int) -> Dataset:
+    written = text()
+    train, test = (codec.encode(each) for each in (written[:-TEST_CHARACTERS], written[-TEST_CHARACTERS:]))
+    for each in (train, test):
+        if len(each) <= length:
+            raise DataError(
+                f"python_docs has {len(each):,} {NAMES[codec.level]} to train or test on; a piece of {length} and one "
+                "more are needed."
+            )
+    return texts.language(train, test, Encoding((), codec, length))
+
+
+def text() -> str:
     """Return the text, docstrings with an empty line between them."""
     found, size = [], 0
     for path in python_source.modules():

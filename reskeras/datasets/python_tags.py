@@ -20,7 +20,8 @@ from collections.abc import Iterator
 
 from reskeras.datasets import python_source, texts
 from reskeras.datasets.dataset import DataError, Dataset, DataShape
-from reskeras.datasets.encoding import FIRST, Encoding, TextCodec, split
+from reskeras.datasets.encoding import FIRST, split
+from reskeras.reading import Reading
 
 SUMMARY = "12,000 lines of Python's standard library, each word tagged: comment, string, keyword, call, definition ..."
 
@@ -46,12 +47,27 @@ Span = tuple[int, int, str]
 """From which column to which, and what it is."""
 
 
+READING = Reading(level="words", vocabulary_size=WORDS, length=LENGTH)
+"""As it comes."""
+
+
 def load() -> Dataset:
     """Return the lines as words, each with the number of its tag.
 
     Raises:
         DataError: where this Python comes without the source of its library.
     """
+    return read(READING)
+
+
+def read(reading: Reading) -> Dataset:
+    """Return the lines with other words, or cut at another length.
+
+    Raises:
+        DataError: as `load` does, and where tokens are to be others than words.
+    """
+    if reading.level not in ("auto", "words"):
+        raise DataError(f"python_tags: a tag stands at each word, so level cannot be {reading.level}, only words.")
     lines: dict[tuple[str, ...], tuple[str, ...]] = {}
     for path in python_source.modules():
         for words, tags in tagged_lines(python_source.read(path)):
@@ -63,8 +79,10 @@ def load() -> Dataset:
     samples = list(lines.items())[:LINES]
     test = samples[TEST_EVERY - 1 :: TEST_EVERY]
     train = [each for place, each in enumerate(samples) if place % TEST_EVERY != TEST_EVERY - 1]
-    codec = TextCodec.fit("words", (words for words, _ in train), WORDS)
-    return texts.tags(train, test, Encoding(TAGS, codec, LENGTH))
+    written = (words for words, _ in train)
+    return texts.tags(
+        train, test, texts.encoding_of(written, texts.with_usual(reading, READING), python_source.LIBRARY, TAGS)
+    )
 
 
 def tagged_lines(source: str) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:

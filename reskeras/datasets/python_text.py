@@ -14,7 +14,8 @@ import numpy as np
 
 from reskeras.datasets import python_source, texts
 from reskeras.datasets.dataset import DataError, Dataset, DataShape
-from reskeras.datasets.encoding import FIRST, Encoding, TextCodec, split
+from reskeras.datasets.encoding import FIRST, split
+from reskeras.reading import Reading
 
 SUMMARY = "20,000 lines of Python, by which of 8 packages of the standard library each is from"
 
@@ -37,18 +38,33 @@ SHAPE = DataShape(
 )
 
 
+READING = Reading(level="words", vocabulary_size=WORDS, length=LENGTH)
+"""As it comes."""
+
+
 def load() -> Dataset:
     """Return the lines as words, with the packages' numbers.
 
     Raises:
         DataError: where this Python comes without the source of its library.
     """
+    return read(READING)
+
+
+def read(reading: Reading) -> Dataset:
+    """Return the lines at another level, with other words, or of another length.
+
+    Raises:
+        DataError: as `load` and `texts.codec_of` do.
+    """
     train, test = [], []
     for package in python_source.PACKAGES:
         for place, line in enumerate(_lines(package)):
             (test if place % TEST_EVERY == TEST_EVERY - 1 else train).append((line, package))
-    codec = TextCodec.fit("words", (line for line, _ in train), WORDS)
-    return texts.classes(train, test, Encoding(python_source.PACKAGES, codec, LENGTH))
+    lines, path = [line for line, _ in train], python_source.LIBRARY
+    return texts.classes(
+        train, test, texts.encoding_of(lines, texts.with_usual(reading, READING), path, python_source.PACKAGES)
+    )
 
 
 def _lines(package: str) -> list[str]:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from reskeras.datasets.dataset import Dataset
+from reskeras.datasets import subwords
+from reskeras.datasets.dataset import DataError, Dataset
 from reskeras.datasets.encoding import END, START, Encoding, TextCodec, padded
 from reskeras.datasets.plain_files import check_memory
+from reskeras.installed import ExtraMissing
 from reskeras.reading import Reading
 
 NO_TOKEN = -1
@@ -18,28 +20,76 @@ NO_TOKEN = -1
 LONGEST = 256
 """Tokens of a sample at most where nobody says how many."""
 
+COMMONEST, LEARNT = 20_000, 8_000
+"""Words or characters, and parts of words, that get a number at most where nobody says how many."""
+
 
 def encoding_of(
-    texts: Iterable, reading: Reading, path: Path, labels: tuple[str, ...] = (), extra: int = 0
+    texts: Iterable, reading: Reading, path: Path | str, labels: tuple[str, ...] = (), extra: int = 0
 ) -> Encoding:
     """Return an encoding for the texts that are trained on, in words unless the reading says otherwise.
 
     Args:
         texts: the texts, or their words where they are split already.
         reading: level, size of the vocabulary and length, where they are given.
-        path: of the file, for messages.
+        path: of the file, or another name for where they are from, for messages.
         labels: the names of classes or tags.
         extra: tokens that a sample has besides those of its text.
 
     Raises:
-        DataError: where memory for what they become is short.
+        DataError: where memory for what they become is short; and as `codec_of` does.
     """
     texts = list(texts)
-    codec = TextCodec.fit("words" if reading.level == "auto" else reading.level, texts, reading.vocabulary_size)
-    longest = max((len(codec.encode(text)) for text in texts), default=0)
-    length = reading.length or max(min(longest + extra, LONGEST), 2)
+    codec = codec_of(texts, reading, path, "words")
+    length = reading.length or max(min(_longest(codec, texts) + extra, LONGEST), 2)
     check_memory(path, 3 * 4 * len(texts) * length, "its samples as token numbers")
     return Encoding(labels, codec, length)
+
+
+def _longest(codec: TextCodec, texts: Iterable) -> int:
+    """Return how many tokens the longest text has, or of texts longer than `LONGEST` some number above it."""
+    longest = 0
+    for text in texts:
+        longest = max(longest, len(codec.encode(text)))
+        if longest > LONGEST:
+            break
+    return longest
+
+
+def codec_of(texts: Iterable, reading: Reading, path: Path | str, usual: str) -> TextCodec:
+    """Return numbers for texts.
+
+    Args:
+        texts: those that are trained on, or their words where they are split already.
+        reading: level and size of the vocabulary, where they are given.
+        path: of the file, or another name for where they are from, for messages.
+        usual: the level where none is given.
+
+    Raises:
+        DataError: for a vocabulary that is too small for its level, and a level that needs what is not installed.
+    """
+    level = usual if reading.level == "auto" else reading.level
+    most = reading.vocabulary_size or (LEARNT if level in subwords.SUBWORDS else COMMONEST)
+    if level in subwords.SUBWORDS:
+        try:
+            subwords.check_installed()
+        except ExtraMissing as error:
+            raise DataError(f"{path} cannot be read at level {level}. {error}") from None
+    if level == subwords.BYTE_PAIRS and most <= subwords.BYTES:
+        raise DataError(
+            f"{path}: each of the {subwords.BYTES} bytes is a piece of level bytepair, and pairs of them come on top; "
+            f"received vocabulary_size {most}. Did you mean {2 * subwords.BYTES}?"
+        )
+    return TextCodec.fit(level, texts, most)
+
+
+def with_usual(reading: Reading, usual: Reading) -> Reading:
+    """Return a reading with the vocabulary and length that are usual at a level where it says none and is of the
+    level."""
+    if reading.level not in ("auto", usual.level):
+        return reading
+    size, length = reading.vocabulary_size or usual.vocabulary_size, reading.length or usual.length
+    return Reading(level=usual.level, vocabulary_size=size, length=length)
 
 
 def translation(train, test, encoding: Encoding) -> Dataset:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 import keras
@@ -333,7 +333,7 @@ def _looked_at(body, probe: Probe):
             found.append(outputs)
             return y
 
-        return probed(block, x, replace(probe, values=rows[-1]), keeps_shape=True), found[-1]
+        return probed(block, x, Probe(rows[-1], probe.level, probe.channels), keeps_shape=True), found[-1]
 
     return run
 

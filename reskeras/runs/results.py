@@ -12,8 +12,8 @@ RESERVED = ("epoch", "step", "time", "event")
 
 
 NO_FACTS = (
-    "answer", "batch", "checkpoint", "continued", "data", "epoch", "memory", "paused", "resumed", "sample", "shortage",
-    "telemetry", "warning",
+    "answer", "batch", "best", "checkpoint", "continued", "data", "epoch", "memory", "paused", "resumed", "sample",
+    "shortage", "telemetry", "warning",
 )  # fmt: skip
 """Events that tell what happened, and nothing about the training as a whole."""
 

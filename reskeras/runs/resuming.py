@@ -34,12 +34,20 @@ def checked(run: Run) -> tuple[Checkpoint | None, list[str]]:
     if wrong and found is None:
         raise RunError(f"{' '.join(wrong)} There is no whole checkpoint in {run.folder} to go on from.")
     each = _steps_per_epoch(run)
-    if run.ending() == "finished" and (not each or not found or found.step >= settings.training.total_steps(each)):
+    if run.ending() == "finished" and (
+        not each or not found or found.step >= settings.training.total_steps(each) or _has_waited(run, found)
+    ):
         raise Finished(
             f"{run.name} is finished: all of its steps are done. To train it for more epochs: "
             f"reskeras resume {run.folder} --epochs 5"
         )
     return found, wrong
+
+
+def _has_waited(run: Run, found: Checkpoint) -> bool:
+    """Return whether a run's patience was over at a checkpoint."""
+    patience, waited = run.settings.training.patience, found.facts.get("waited")
+    return patience is not None and isinstance(waited, int) and waited >= patience
 
 
 def _steps_per_epoch(run: Run) -> int | None:
@@ -48,7 +56,9 @@ def _steps_per_epoch(run: Run) -> int | None:
 
 
 def extend(run: Run, epochs: int) -> None:
-    """Have a run take so many more epochs than its newest checkpoint has, or than it was to take.
+    """Have a run take so many more epochs than it was to take, or than it took before its patience was over.
+
+    Then these are trained whatever comes of them, and the best weights are taken as they were to be.
 
     Raises:
         RunError: where nobody knows yet how long an epoch is, or the settings cannot be written.
@@ -59,9 +69,13 @@ def extend(run: Run, epochs: int) -> None:
         raise RunError(f"{run.name} has not trained yet: nothing says how many steps an epoch has.")
     if epochs < 1:
         raise OptionError({"epochs": f"epochs cannot be {epochs} (allowed: 1 or more). Did you mean 1?"})
-    steps = training.total_steps(each) + epochs * each
+    found, _ = checkpoints.newest(run.checkpoints_path)
+    early = run.ending() == "finished" and found is not None and _has_waited(run, found)
+    steps = (found.step if early else training.total_steps(each)) + epochs * each
     whole = -(-steps // each)
     changed = {"epochs": whole, "steps": steps if steps % each else None}
+    if early:
+        changed |= {"patience": None, "weights": "best" if training.takes_best else "last"}
     _change(run, changed)
 
 

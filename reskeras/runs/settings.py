@@ -25,35 +25,107 @@ class TrainingOptions(Reading):
         description="What computes; auto takes KERAS_BACKEND, else the one known to be the fastest for such a network, "
         "else the first installed of jax, tensorflow, torch.",
     )
+    recipe: Literal["none", "cifar", "densenet", "transformer", "gpt"] = Field(
+        "none",
+        description="Take the training options of a paper where none are given here: cifar for residual and densenet "
+        "for densely connected networks on small images, transformer for translation, gpt for language.",
+    )
     epochs: int = Field(5, ge=1, le=100_000, description="Passes over the training samples.")
     steps: int | None = Field(None, ge=1, le=100_000_000, description="End after this many steps, whatever the epochs.")
     batch_size: int = Field(32, ge=1, le=65_536, description="Samples in a step.")
+    by_length: bool = Field(
+        False,
+        description="Put samples of similar length into a batch, and make it no longer than they are; of networks that "
+        "pass over padding.",
+    )
     auto_batch: bool = Field(
         False,
         description="Where memory runs out in the first epoch, begin anew with half the batch size, down to 1; the "
         "learning rate stays as it is.",
     )
     optimizer: Literal["adam", "sgd", "adamw"] = Field(
-        "adam", description="Update rule; sgd is with Nesterov momentum 0.9, adamw with weight decay 0.01."
+        "adam", description="Update rule; sgd is with momentum 0.9, adamw is adam with weight decay."
     )
     learning_rate: float | None = Field(
         None, gt=0, le=MOST_RATE, description="Step size; empty means 0.001 for adam and adamw, 0.05 for sgd."
     )
-    schedule: Literal["constant", "cosine", "step"] = Field(
+    weight_decay: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Share of each weight that the learning rate takes away: of sgd added to the gradient as w times "
+        "this, of adamw apart from it. Empty means 0 for sgd, 0.01 for adamw.",
+    )
+    nesterov: bool = Field(True, description="Whether the momentum of sgd looks ahead, as Nesterov's.")
+    beta_2: float = Field(
+        0.999, gt=0, lt=1, description="Momentum of the squared gradients' running mean, of adam and adamw."
+    )
+    schedule: Literal["constant", "cosine", "step", "inverse_root"] = Field(
         "constant",
         description="How the learning rate goes: cosine falls to 0 at the end, step to a tenth at half and to a "
-        "hundredth at three quarters of the steps.",
+        "hundredth at three quarters of the steps, inverse_root as one over the root of the steps after the warm-up.",
     )
-    warmup: int = Field(0, ge=0, le=10**6, description="Steps over which the learning rate rises to its height.")
+    warmup: float = Field(
+        0.0,
+        ge=0,
+        le=10**6,
+        description="Steps over which the learning rate rises to its height; below 1 a share of all steps.",
+    )
     clip_norm: float | None = Field(
         None, gt=0, le=10**6, description="Largest norm of all gradients together; larger ones are scaled down to it."
     )
+    accumulate: int = Field(
+        1,
+        ge=1,
+        le=10_000,
+        description="Steps whose gradients are averaged into one update, as of a batch so many times as large.",
+    )
+    ema: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Momentum of a moving average of the weights over all updates, such as 0.999; the averages are "
+        "validated, tested and saved.",
+    )
     label_smoothing: float = Field(
-        0.0, ge=0, lt=1, description="Share of each label that is spread over all classes, in the loss that is trained."
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of each label that is spread over all classes, in the loss that is trained and validated.",
+    )
+    class_weight: Literal["none", "balanced"] = Field(
+        "none",
+        description="What each class or tag counts in the loss that is trained; balanced lets all count alike, however "
+        "many samples each has.",
+    )
+    pad_crop: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="Move each training image by up to so many pixels, at random; what comes in has the mean colour.",
+    )
+    flip: bool = Field(False, description="Mirror every second training image left to right, at random.")
+    word_dropout: float = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        description="How readily a training text's words are read as unknown: one that comes c times, with the "
+        "probability a / (a + c) for this a, such as 0.25.",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of initial weights, data order and dropout.")
     validation_split: float = Field(
         0.1, ge=0, le=0.9, description="Share of the training samples kept aside to validate after each epoch."
+    )
+    patience: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="End where the loss on validation samples has not become smaller for so many epochs in a row.",
+    )
+    weights: Literal["auto", "best", "last"] = Field(
+        "auto",
+        description="Which weights are tested and saved: the last, or those after the epoch of the smallest loss on "
+        "validation samples; auto takes the best with --patience, else the last.",
     )
     precision: Literal["float32", "mixed_bfloat16"] = Field(
         "float32", description="Number format of the computation; mixed_bfloat16 is faster on recent GPUs."
@@ -95,7 +167,26 @@ class TrainingOptions(Reading):
                 "remat=sqrt keeps inputs of some blocks of a stack; received stacked=False. "
                 "Did you mean remat=yes, or stacked=True?"
             )
+        if self.optimizer == "adam" and self.weight_decay:
+            problems["weight_decay"] = (
+                f"adam takes no weight_decay; received {self.weight_decay:g}. Did you mean optimizer=adamw?"
+            )
+        if self.schedule == "inverse_root" and not self.warmup:
+            problems["warmup"] = (
+                "schedule=inverse_root falls from the end of a warm-up; received warmup=0. Did you mean warmup=0.04?"
+            )
+        for name, watches in (("patience", self.patience is not None), ("weights", self.weights == "best")):
+            if watches and not self.validation_split:
+                problems[name] = (
+                    f"{name}={getattr(self, name)} goes by the loss on validation samples; received "
+                    "validation_split=0. Did you mean validation_split=0.1?"
+                )
         return problems
+
+    @property
+    def takes_best(self) -> bool:
+        """Whether the weights that are tested and saved are those of the best epoch, and not the last."""
+        return self.weights == "best" or (self.weights == "auto" and self.patience is not None)
 
     def rate(self) -> float:
         """Return the learning rate in force."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -58,6 +59,7 @@ class GradientMonitor(keras.callbacks.Callback):
         self._level = level
         self._script: ScriptRun | None = None
         self._writer: StatisticsWriter | None = None
+        self._noise = (0.0, 0.0)
         self._drain: Drain | None = None
         self._begun = 0
         self._seconds = 0.0
@@ -96,7 +98,7 @@ class GradientMonitor(keras.callbacks.Callback):
         self._rows = min(each.ring.shape[0] for each in self._recordings)
         if self._writer is None:
             places = getattr(model, "places", [])
-            self._writer = StatisticsWriter(self.run, self._recordings, updates, places)
+            self._writer = StatisticsWriter(self.run, self._recordings, updates, places, self._noise)
         self._each = model.steps_per_execution
         # How many steps the last execution had is not known where there are several in one.
         self._counts_skipped = ring.is_scaling(optimizer) and self._each == 1
@@ -179,6 +181,10 @@ class GradientMonitor(keras.callbacks.Callback):
         if self._script is not None:
             self._script.close()
         ring.detach(self._model.optimizer)
+
+    def go_on_from(self, noise: Sequence[float]) -> None:
+        """Begin with the estimates behind the noise scale that `places` has given, ahead of a training that goes on."""
+        self._noise = noise
 
     def places(self) -> Future:
         """Write all steps up to the one that begins, or has ended, and return where each table will then stand.

@@ -341,6 +341,12 @@ def variables_without_rings(optimizer: keras.optimizers.Optimizer) -> list[keras
     return [variable for variable in optimizer.variables if id(variable) not in recorded]
 
 
+def squares(optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
+    """Return what a recording optimizer that accumulates gradients has summed up of their squared norms."""
+    found = [each._recording.squares for each in leaves(optimizer) if isinstance(each, _GradientRing)]
+    return [each for each in found if each is not None]
+
+
 @contextmanager
 def _unlocked(optimizer):
     """Let an optimizer that is built take further variables."""

@@ -25,12 +25,20 @@ class StatisticsWriter:
         recordings: of the optimizers that record.
         last: the step after which measuring begins.
         places: where the model is probed.
+        noise: the estimates behind the noise scale as they were, where the training goes on.
     """
 
-    def __init__(self, run: Run, recordings: list[ring._Recording], last: int, places: Sequence[Place] = ()):
+    def __init__(
+        self,
+        run: Run,
+        recordings: list[ring._Recording],
+        last: int,
+        places: Sequence[Place] = (),
+        noise: Sequence[float] = (0.0, 0.0),
+    ):
         self._recordings, self._last, self._first = recordings, last, last
         self._micro_steps = recordings[0].micro_steps
-        self._noise = np.zeros(2)
+        self._noise = np.array(noise, float)
         weights = [variable for each in recordings for variable in each.weights]
         self._layout = weight_layout(weights)
         self._weights = TableWriter(run.folder / "weights", self._layout.header)
@@ -98,10 +106,11 @@ class StatisticsWriter:
             steps = np.intersect1d(steps, each)
         return steps, [rows if len(known) == len(steps) else rows[np.isin(known, steps)] for known, rows in found]
 
-    def places(self) -> dict[str, tuple[int, np.ndarray]]:
-        """Return the `place` of each table by its name, once everything written is on the disk."""
+    def places(self) -> tuple[dict[str, tuple[int, np.ndarray]], np.ndarray]:
+        """Return the `place` of each table by its name, and the estimates behind the noise scale, once everything
+        written is on the disk."""
         self.flush()
-        return {name: each.place() for name, each in self._tables().items()}
+        return {name: each.place() for name, each in self._tables().items()}, self._noise
 
     def flush(self) -> None:
         """Wait until everything written is on the disk."""

@@ -24,7 +24,7 @@ from reskeras.runs.settings import TrainingOptions
 from reskeras.runs.tables import cut_table
 from reskeras.telemetry import GradientMonitor
 from reskeras.telemetry.drain import Drain
-from reskeras.telemetry.ring import variables_without_rings
+from reskeras.telemetry.ring import squares, variables_without_rings
 
 LEAST_SECONDS = 10.0
 """Between a checkpoint and that of the best epoch so far, which is kept in memory until then: of epochs that are
@@ -41,6 +41,8 @@ class Progress(BaseModel):
         begun: whether the epoch has begun, its running means set to 0 and its data being read.
         seconds: how long it has taken so far, pauses left out.
         score: the loss of the last epoch that has ended, on validation samples where there are any; None before one.
+        best: the smallest score of an epoch so far; None before one.
+        waited: how many epochs have ended since that of the best score.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -51,6 +53,12 @@ class Progress(BaseModel):
     begun: bool = False
     seconds: float = Field(0.0, ge=0, allow_inf_nan=False)
     score: float | None = None
+    best: float | None = None
+    waited: int = Field(0, ge=0)
+
+    def has_waited(self, patience: int | None) -> bool:
+        """Return whether as many epochs were no better as a training is to wait for."""
+        return patience is not None and self.waited >= patience
 
 
 class Facts(Progress):
@@ -72,6 +80,7 @@ def _variables(model: keras.Model) -> dict[str, keras.Variable]:
         "model": model.variables,
         "optimizer": variables_without_rings(model.optimizer),
         "metrics": model.metrics_variables,
+        "squares": squares(model.optimizer),
     }
     return {f"{group}/{place}": each for group, found in groups.items() for place, each in enumerate(found)}
 
@@ -163,12 +172,12 @@ class Saver:
         try:
             if not all(np.isfinite(each).all() for each in arrays.values() if each.dtype.kind == "f"):
                 return self._warn(f"There is no checkpoint of step {step}: some weights are not finite.")
-            tables = places.result()
+            tables, noise = places.result()
             # What a checkpoint speaks of must not be lost where the machine fails.
             flush_curve()
             self._events.flush()
             rows = {name: count for name, (count, _) in tables.items()}
-            arrays |= {f"table/{name}": last for name, (_, last) in tables.items()}
+            arrays |= {f"table/{name}": last for name, (_, last) in tables.items()} | {"noise": noise}
             path = checkpoints.write(self._run.checkpoints_path, step, {**facts, "rows": rows}, arrays)
             checkpoints.rotate(self._run.checkpoints_path, self._training.keep)
         except OSError as error:
@@ -225,6 +234,8 @@ class Resumption:
     def restore(self, model: keras.Model) -> None:
         """Give a model that has been through a step, its optimizer and its metrics the values of the checkpoint.
 
+        What is measured of it too, where it is still being measured.
+
         Raises:
             RunError: where these are of another network or optimizer; nothing has been changed then.
         """
@@ -232,7 +243,7 @@ class Resumption:
             return
         variables = _variables(model)
         groups = ("model/", "optimizer/", "metrics/")
-        ours = {name: tuple(each.shape) for name, each in variables.items()}
+        ours = {name: tuple(each.shape) for name, each in variables.items() if name.startswith(groups)}
         theirs = {name: shape for name, shape in self.checkpoint.arrays.shapes.items() if name.startswith(groups)}
         if ours != theirs:
             raise RunError(
@@ -240,7 +251,14 @@ class Resumption:
                 "version of them."
             )
         for name, variable in variables.items():
-            variable.assign(self.checkpoint.arrays[name])
+            if name in self.checkpoint.arrays:
+                variable.assign(self.checkpoint.arrays[name])
+
+    @property
+    def noise(self) -> np.ndarray:
+        """The estimates behind the noise scale."""
+        known = self.checkpoint is not None and "noise" in self.checkpoint.arrays
+        return self.checkpoint.arrays["noise"] if known else np.zeros(2)
 
     def restore_metrics(self, model: keras.Model) -> None:
         """Give the running means of an epoch that has begun their values, which Keras sets to 0 when a `fit` begins."""

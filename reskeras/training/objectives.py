@@ -15,6 +15,15 @@ NO_LABEL = -1
 """The label of a token that counts neither in the loss nor in the accuracy."""
 
 
+class TokenAccuracy(keras.metrics.SparseCategoricalAccuracy):
+    """The share of tokens that are right, among those of a weight above 0; each counts alike, whatever its weight."""
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        if sample_weight is not None:
+            sample_weight = keras.ops.cast(sample_weight > 0, "float32")
+        return super().update_state(y_true, y_pred, sample_weight)
+
+
 class SmoothedCrossentropy(keras.losses.Loss):
     """Cross-entropy of logits against class numbers, of which a share counts for all classes alike.
 
@@ -44,7 +53,7 @@ def objective(task: str, smoothing: float = 0.0) -> dict[str, Any]:
         task: a name in `tasks.TASKS`.
         smoothing: the share of each label that is spread over all classes.
 
-    The loss of tokens is the mean over those that have a label: nats a token for language.
+    The loss of tokens is the mean over those that have a label, by their weights: nats a token for language.
     """
     if task == "classes":
         return {
@@ -57,11 +66,11 @@ def objective(task: str, smoothing: float = 0.0) -> dict[str, Any]:
         # A move counts as right where it is among those that are best.
         right = keras.metrics.MeanMetricWrapper(_is_among_best, name="accuracy")
         return {"loss": {"output": moves, "value": value}, "metrics": {"output": [right], "value": []}}
-    # Of several tokens a sample, of which some are padding: weights are 1 and 0.
+    # Of several tokens a sample, of which some are padding: those have a weight of 0.
     return {
         "loss": _crossentropy(smoothing, "mean_with_sample_weight"),
         "metrics": [],
-        "weighted_metrics": [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        "weighted_metrics": [TokenAccuracy(name="accuracy")],
     }
 
 
@@ -84,9 +93,34 @@ def samples_of(data: Dataset, x: Arrays) -> Arrays:
     return dict(x) if isinstance(x, Mapping) else x
 
 
-def training_batch(data: Dataset, chosen: slice | np.ndarray) -> tuple:
-    """Return some training samples and their labels for Keras, and for tokens the weight of each: 0 for no label."""
-    return _batch(data, taken(data.x_train, chosen), taken(data.y_train, chosen))
+def balanced(data: Dataset, chosen: np.ndarray) -> np.ndarray:
+    """Return a weight for each class with which all classes that there are count alike, and the mean weight is 1.
+
+    n / (k c) for a class with c of n labels, k being how many classes there are (King and Zeng 2001, as in
+    scikit-learn); 0 for a class without one.
+
+    Args:
+        data: with numbers of classes or tags for labels.
+        chosen: which training samples count.
+    """
+    labels = data.y_train[chosen]
+    counts = np.bincount(labels[labels != NO_LABEL], minlength=data.classes)
+    known = np.count_nonzero(counts)
+    return np.where(counts > 0, counts.sum() / (max(known, 1) * np.maximum(counts, 1)), 0.0).astype("float32")
+
+
+def training_batch(data: Dataset, chosen: slice | np.ndarray, class_weights: np.ndarray | None = None) -> tuple:
+    """Return some training samples and their labels for Keras, and for tokens the weight of each: 0 for no label.
+
+    Args:
+        data: the data set.
+        chosen: which samples.
+        class_weights: what each class counts in the loss; None for 1, and samples get no weights then.
+    """
+    x, y, *weights = _batch(data, taken(data.x_train, chosen), taken(data.y_train, chosen))
+    if class_weights is not None:
+        weights = [class_weights[y] * (weights[0] if weights else 1)]
+    return x, y, *weights
 
 
 def test_batch(data: Dataset, chosen: slice | np.ndarray = slice(None)) -> tuple:

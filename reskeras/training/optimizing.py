@@ -10,20 +10,22 @@ from reskeras.runs.settings import TrainingOptions
 
 
 class Course(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that rises in a straight line, then stays, falls as a cosine, or falls in two steps.
+    """A learning rate that rises in a straight line, then stays, falls as a cosine, in two steps or as a root.
 
     Args:
         kind: `"constant"`; `"cosine"`, (1 + cos(pi p)) / 2 of the rate at the part p of the steps after the rise
-            (Loshchilov and Hutter 2017, 1608.03983, without restarts); or `"step"`, a tenth from half of all steps on
-            and a hundredth from three quarters on (He et al. 2015, section 4.2).
+            (Loshchilov and Hutter 2017, 1608.03983, without restarts); `"step"`, a tenth from half of all steps on
+            and a hundredth from three quarters on (He et al. 2015, section 4.2); or `"inverse_root"`, the root of the
+            steps of the rise over those that there have been (Vaswani et al. 2017, 1706.03762, equation 3).
         rate: the highest rate.
         steps: of the whole training.
-        warmup: steps of the rise; the first step has the rate divided by them.
+        warmup: steps of the rise; the first step has the rate divided by them. Below 1, a share of `steps`.
     """
 
-    def __init__(self, kind: str, rate: float, steps: int, warmup: int):
+    def __init__(self, kind: str, rate: float, steps: int, warmup: float):
         super().__init__()
-        self.kind, self.rate, self.steps, self.warmup = kind, rate, steps, warmup
+        self.kind, self.rate, self.steps = kind, rate, steps
+        self.warmup = warmup if warmup >= 1 else math.ceil(warmup * steps)
 
     def __call__(self, step):
         ops = keras.ops
@@ -35,6 +37,8 @@ class Course(keras.optimizers.schedules.LearningRateSchedule):
         elif self.kind == "step":
             falls = ops.cast(step >= self.steps / 2, "float32") + ops.cast(step >= 0.75 * self.steps, "float32")
             rate = rate * 0.1**falls
+        elif self.kind == "inverse_root":
+            rate = rate * ops.sqrt(self.warmup / ops.maximum(step + 1, self.warmup))
         if self.warmup:
             rate = rate * ops.minimum((step + 1) / self.warmup, 1.0)
         return rate
@@ -53,9 +57,46 @@ def make_optimizer(training: TrainingOptions, steps: int) -> keras.optimizers.Op
     rate = training.rate()
     if training.schedule != "constant" or training.warmup:
         rate = Course(training.schedule, rate, steps, training.warmup)
+    optimizer = _update_rule(training, rate)
+    # Keras would give the averages to the model at the end of each `fit`, of which a training may take several.
+    object.__setattr__(optimizer, "finalize_variable_values", lambda variables: None)
+    return optimizer
+
+
+def _update_rule(training: TrainingOptions, rate) -> keras.optimizers.Optimizer:
     further = {"global_clipnorm": training.clip_norm} if training.clip_norm else {}
+    if training.accumulate > 1:
+        further["gradient_accumulation_steps"] = training.accumulate
+    if training.ema:
+        # Keras takes the average after every step, with weights that change at one of several alone.
+        further |= {"use_ema": True, "ema_momentum": training.ema ** (1 / training.accumulate)}
     if training.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **further)
+        found = keras.optimizers.SGD(rate, momentum=0.9, nesterov=training.nesterov, **further)
+        return _decaying(found, training.weight_decay) if training.weight_decay else found
     if training.optimizer == "adamw":
-        return keras.optimizers.AdamW(rate, weight_decay=0.01, **further)
-    return keras.optimizers.Adam(rate, **further)
+        decay = 0.01 if training.weight_decay is None else training.weight_decay
+        return keras.optimizers.AdamW(rate, beta_2=training.beta_2, weight_decay=decay, **further)
+    return keras.optimizers.Adam(rate, beta_2=training.beta_2, **further)
+
+
+class _DecaysByGradient:
+    """Mixed into the class of an SGD with momentum: adds d w to the gradient of each weight w, as papers of residual
+    networks do, where Keras takes l d w from the weight at a learning rate l and leaves the momentum without it."""
+
+    def _apply_weight_decay(self, variables):
+        rate = keras.ops.cast(self.learning_rate, "float32")
+        for variable in variables:
+            added = keras.ops.multiply(rate * self._decay, variable)
+            # The update takes `momentum` times this buffer, and with Nesterov's the gradient once more.
+            self.assign_sub(self.momentums[self._get_variable_index(variable)], added / self.momentum)
+            if self.nesterov:
+                self.assign_sub(variable, added)
+
+
+def _decaying(optimizer: keras.optimizers.SGD, decay: float) -> keras.optimizers.SGD:
+    """Return an optimizer with weight decay in its gradients."""
+    # Of the instance's own class, which on PyTorch is a faster one than the name says.
+    base = type(optimizer)
+    optimizer.__class__ = type(base.__name__, (_DecaysByGradient, base), {"__module__": base.__module__})
+    object.__setattr__(optimizer, "_decay", decay)
+    return optimizer

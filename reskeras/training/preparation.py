@@ -15,8 +15,10 @@ from reskeras.runs.settings import RunSettings, TrainingOptions
 from reskeras.runs.statistics import reaches
 from reskeras.steps import Conv, Standardize
 from reskeras.telemetry import make_ready, watch
+from reskeras.training.augmenting import Augmentation, WordDropout
 from reskeras.training.batches import Batches
-from reskeras.training.objectives import objective
+from reskeras.training.buckets import BucketedBatches
+from reskeras.training.objectives import balanced, objective
 from reskeras.training.optimizing import make_optimizer
 
 REMAT = {"no": False, "yes": True, "sqrt": "sqrt"}
@@ -72,12 +74,15 @@ def prepare(settings: RunSettings, data: datasets.Dataset | None = None) -> Prep
     keras.config.set_dtype_policy(training.precision)
     data = datasets.load(training.data, training) if data is None else data
     train, held_out = datasets.split(data, training.validation_split, training.seed)
-    batches = Batches(data, train, training.batch_size, training.seed)
+    batches = _batches(data, train, training)
     began = time.perf_counter()
     plan = plan_of(settings, data)
     if training.remat != "no":
         backend.give_memory_back()
     network = builder.build_plan(plan, stacked=training.stacked, remat=REMAT[training.remat])
+    if training.by_length:
+        # Of any length, where it is called with the batches of a training.
+        network.input_spec = None
     model = watch(network) if reaches(training.telemetry, "probes") else network
     model.compile(
         make_optimizer(training, training.total_steps(len(batches))),
@@ -89,6 +94,19 @@ def prepare(settings: RunSettings, data: datasets.Dataset | None = None) -> Prep
     backend.make_repeatable(training.seed)
     seconds = time.perf_counter() - began
     return Prepared(settings, data, plan, network, model, batches, held_out, seconds)
+
+
+def _batches(data: datasets.Dataset, train: np.ndarray, training: TrainingOptions) -> Batches:
+    """Return the training samples as options ask for them."""
+    weights = balanced(data, train) if training.class_weight == "balanced" else None
+    changes = None
+    if training.pad_crop or training.flip:
+        fill = data.moments()[0] if training.pad_crop else ()
+        changes = Augmentation(training.pad_crop, training.flip, fill)
+    elif training.word_dropout:
+        changes = WordDropout.fit(data.x_train[train], data.vocabulary, training.word_dropout)
+    kind = BucketedBatches if training.by_length else Batches
+    return kind(data, train, training.batch_size, training.seed, weights, changes)
 
 
 def rehearse(prepared: Prepared, level: str | None = None) -> Prepared:
@@ -106,7 +124,8 @@ def rehearse(prepared: Prepared, level: str | None = None) -> Prepared:
     variables = [*model.variables, *model.optimizer.variables]
     before = [np.array(backend.as_numpy(each)) for each in variables]
     # Of a copy, which alone goes on to the order of the next epoch.
-    model.fit(copy.copy(prepared.batches), steps_per_epoch=1, shuffle=False, verbose=0)
+    fed = backend.fed(copy.copy(prepared.batches), prepared.batches.same_length)
+    model.fit(**{**fed, "steps_per_epoch": 1}, shuffle=False, verbose=0)
     for variable, value in zip(variables, before, strict=True):
         variable.assign(value)
     backend.make_repeatable(prepared.settings.training.seed)

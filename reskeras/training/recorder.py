@@ -42,6 +42,7 @@ class Recorder(keras.callbacks.Callback):
         controls: takes up commands.
         saver: takes checkpoints; None where none are to be taken.
         resumption: where the training goes on, if it has begun before.
+        patience: end after so many epochs that were no better; None goes on.
 
     Attributes:
         stopped: whether the training ended because somebody asked for it.
@@ -57,12 +58,14 @@ class Recorder(keras.callbacks.Callback):
         controls: Controls,
         saver: Saver | None = None,
         resumption: Resumption | None = None,
+        patience: int | None = None,
     ):
         super().__init__()
         self._run, self._events, self._steps, self._steps_per_epoch = run, events, steps, steps_per_epoch
         self._pace, self._controls, self._saver, self._resumption = pace, controls, saver, resumption
         at = resumption.progress if resumption else Progress()
         self._begun, self._epoch, self._position, self._score = at.step, at.epoch, at.position, at.score
+        self._best, self._waited, self._patience = at.best, at.waited, patience
         self._before = at.seconds
         self._curve: Curve | None = None
         self._lost_at: int | None = None
@@ -129,7 +132,21 @@ class Recorder(keras.callbacks.Callback):
 
     @property
     def _ends(self) -> bool:
-        return self._begun >= self._steps or self.stopped or self.lost_at is not None
+        return self._begun >= self._steps or self.stopped or self.lost_at is not None or self._has_waited
+
+    @property
+    def _has_waited(self) -> bool:
+        return self._patience is not None and self._waited >= self._patience
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether the training ended since its epochs had not become better for long enough."""
+        return self._has_waited and not self.stopped and self._begun < self._steps
+
+    @property
+    def best(self) -> float | None:
+        """The smallest score of an epoch so far."""
+        return self._best
 
     def _read(self, now: float) -> None:
         slow = now - self._read_at_time >= PERIOD * (self._begun - self._read_at_step)
@@ -158,6 +175,8 @@ class Recorder(keras.callbacks.Callback):
             score = facts.get("validation_loss", facts.get("loss"))
             self._score = score if score is not None and math.isfinite(score) else None
             self._epoch, self._position = epoch + 1, 0
+            better = self._score is not None and (self._best is None or self._score < self._best)
+            self._best, self._waited = (self._score, 0) if better else (self._best, self._waited + 1)
             self._keep_whole_epoch()
         if self._ends:
             self._model.stop_training = True
@@ -196,7 +215,7 @@ class Recorder(keras.callbacks.Callback):
     def _progress(self, begun: bool) -> Progress:
         seconds = time.perf_counter() - self._started
         facts = {"step": self._begun, "epoch": self._epoch, "position": self._position, "score": self._score}
-        return Progress(**facts, begun=begun, seconds=seconds)
+        return Progress(**facts, best=self._best, waited=self._waited, begun=begun, seconds=seconds)
 
     def on_train_end(self, logs=None):
         if self._saver is not None:

@@ -12,11 +12,12 @@ from reskeras import backend, speeds, verdicts
 from reskeras.layers.slices import rows_of
 from reskeras.runs import checkpoints
 from reskeras.runs.events import EventWriter
-from reskeras.runs.folder import Run
+from reskeras.runs.folder import Run, RunError
 from reskeras.telemetry import GradientMonitor
+from reskeras.training.averaging import Averaged, averaged, take_averages
 from reskeras.training.checkpointing import Progress, Resumption, Saver
 from reskeras.training.controls import Controls
-from reskeras.training.objectives import test_batch, training_batch
+from reskeras.training.objectives import objective, test_batch, training_batch
 from reskeras.training.pace import Pace
 from reskeras.training.preparation import Prepared, prepare, rehearse
 from reskeras.training.recorder import NAMES, Recorder
@@ -126,6 +127,7 @@ class Session:
         account: told how much memory the training takes.
 
     Attributes:
+        ending: once it is over, why a training ended before its last step, where its options say so; None else.
         pace: once training has begun, how fast it goes.
         recorder: once training has begun, the callback that can be asked to stop.
     """
@@ -140,6 +142,7 @@ class Session:
     ):
         self._run, self._events, self._prepared, self._resumption = run, events, prepared, resumption
         self._account = account
+        self.ending: str | None = None
         self.pace: Pace | None = None
         self.recorder: Recorder | None = None
 
@@ -167,6 +170,10 @@ class Session:
             speeds.keep(measurement)
         if self.recorder and self.recorder.lost_at is not None:
             raise Diverged(self._why_lost())
+        self._tell_early_end(prepared)
+        if settings.training.takes_best:
+            self._take_best(prepared)
+        take_averages(prepared.model)
         self._test(prepared)
         answers = save_trained(self._run, prepared.network, prepared.data)
         if answers:
@@ -209,16 +216,20 @@ class Session:
         epochs = -(-steps // each)
         self._events.write("training", steps=steps, epochs=epochs, steps_per_epoch=each, **backend.place())
         progress = resumption.progress if resumption else Progress()
-        if progress.step >= steps:
+        if progress.step >= steps or progress.has_waited(training.patience):
             self._tell_last_epoch(prepared)
             return
         level = resumption.facts.telemetry if resumption and resumption.facts else training.telemetry
         monitor = GradientMonitor(self._run, level)
+        if resumption:
+            monitor.go_on_from(resumption.noise)
         self.pace = Pace(prepared.seconds)
         saver = Saver(self._run, self._events, monitor, training) if keeps else None
         controls = Controls(self._run, self._events, monitor)
-        self.recorder = Recorder(self._run, self._events, steps, each, self.pace, controls, saver, resumption)
-        joined = _OneTraining([monitor, self.recorder, *callbacks], add_history=True, model=prepared.model)
+        self.recorder = Recorder(
+            self._run, self._events, steps, each, self.pace, controls, saver, resumption, training.patience
+        )
+        joined = _OneTraining([monitor, self.recorder, Averaged(), *callbacks], add_history=True, model=prepared.model)
         try:
             for first, last, skipped in _parts(progress, epochs):
                 self._fit_part(prepared, joined, first, last, skipped)
@@ -238,7 +249,8 @@ class Session:
         self._resumption.restore_metrics(model)
         logs = {name: float(result) for name, result in model.get_metrics_result().items()}
         if validation := _validation(prepared):
-            logs |= {f"val_{name}": result for name, result in _evaluate(prepared, validation).items()}
+            with averaged(model):
+                logs |= {f"val_{name}": result for name, result in _evaluate(prepared, validation).items()}
         facts = {ours: logs[theirs] for theirs, ours in NAMES.items() if theirs in logs}
         self._events.write("epoch", epoch=progress.epoch + 1, step=progress.step, **facts)
 
@@ -247,7 +259,7 @@ class Session:
         batches = prepared.batches.starting_at(first, skipped)
         joined.set_params({"epochs": last, "steps": len(batches), "verbose": 0})
         prepared.model.fit(
-            batches,
+            **backend.fed(batches, batches.same_length),
             initial_epoch=first,
             epochs=last,
             # Keras would shuffle the batches once more, by Python's own random numbers.
@@ -257,6 +269,31 @@ class Session:
             validation_data=_validation(prepared),
             validation_batch_size=_at_once(prepared),
         )
+
+    def _tell_early_end(self, prepared: Prepared) -> None:
+        """Say why a training ended before its last step, where its patience was over."""
+        training, progress = prepared.settings.training, self._resumption and self._resumption.progress
+        # One that goes on has nothing left to train where its worker was killed after the last epoch.
+        over = self.recorder.ended_early if self.recorder else progress.has_waited(training.patience)
+        if over:
+            best = self.recorder.best if self.recorder else progress.best
+            smallest = "" if best is None else f", {best:.4g},"
+            epochs = f"{training.patience} epochs" if training.patience > 1 else "an epoch"
+            self.ending = f"The smallest loss on validation samples{smallest} was {epochs} ago, as --patience allows."
+
+    def _take_best(self, prepared: Prepared) -> None:
+        """Give the network the weights of the best epoch, as far as there is a checkpoint of it."""
+        path, _ = checkpoints.best(self._run.checkpoints_path) or (None, None)
+        if path is None:
+            return
+        try:
+            found = Resumption(checkpoints.read(path))
+        except RunError as error:
+            self._events.write("warning", text=f"{error} The last weights are tested and saved, and not the best.")
+            return
+        found.restore(prepared.model)
+        best = found.progress
+        self._events.write("best", epoch=best.epoch, step=best.step, score=best.score, file=path.name)
 
     def _why_lost(self) -> str:
         """Return where a training lost its numbers, and what can be done."""
@@ -285,6 +322,9 @@ class Session:
         )
 
     def _test(self, prepared: Prepared) -> None:
+        if prepared.settings.training.label_smoothing:
+            # A perplexity, and what others report, is of labels as they are.
+            prepared.model.compile(**objective(prepared.data.task))
         found = _evaluate(prepared, test_batch(prepared.data))
         facts = {NAMES[name]: result for name, result in found.items() if name in NAMES}
         facts |= scores(prepared.network, prepared.data, facts["loss"])

@@ -88,7 +88,7 @@ def _work(run: Run, prepared) -> int:
             # Some libraries make an error of their own out of an interruption of their import.
             return _end(events, "stopped", signals.ended, 1)
         return _end(events, "failed", *_explain(error, run, account))
-    return _end(events, status, None, 0)
+    return _end(events, status, signals.session.ending, 0)
 
 
 def _train(run: Run, events: EventWriter, prepared, signals: _Signals, account: Account) -> str:

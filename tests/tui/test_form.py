@@ -1,10 +1,12 @@
 """The form holds every declared option, and says what is wrong where it is wrong."""
 
+import asyncio
 import shlex
 from dataclasses import replace
 
 import pytest
 from reskeras_tui.command_line import command_line
+from reskeras_tui.widgets.data_suggester import DataSuggester
 from reskeras_tui.widgets.field import OptionField
 from reskeras_tui.widgets.form import DesignForm, help_text
 from reskeras_tui.widgets.preset_field import OWN
@@ -15,17 +17,21 @@ from watching import text_of, until, words_of
 from reskeras.architectures import Preset
 from reskeras.catalogue import ARCHITECTURES
 from reskeras.options import describe
+from reskeras.recipes import RECIPES
 from reskeras.request import check_request, default_data
 from reskeras.runs import TrainingOptions
 
 pytestmark = pytest.mark.any_backend
+
+OURS = {name: entry for name, entry in ARCHITECTURES.items() if not entry.extra}
+"""Those that need no extra."""
 
 CONTROLS = {"choice": Select, "flag": Switch, "integer": Input, "number": Input, "text": Input}
 
 
 def test_every_option_of_every_architecture_has_a_field(bench):
     async def story(app, pilot):
-        for name, entry in ARCHITECTURES.items():
+        for name, entry in OURS.items():
             groups = ((entry.options, "option"), (TrainingOptions, "training"))
             made = [[OptionField(option, group=group) for option in describe(options)] for options, group in groups]
             for field in (*made[0], *made[1]):
@@ -47,7 +53,7 @@ def _at_first(field):
 def test_other_families_come_with_their_own_options_and_data(bench):
     async def story(app, pilot):
         form = app.screen.query_one(DesignForm)
-        for name in (list(ARCHITECTURES)[-1], "gpt", "plain"):
+        for name in (list(OURS)[-1], "gpt", "plain"):
             entry = ARCHITECTURES[name]
             app.screen.query_one("#architecture", Select).value = name
             await until(pilot, lambda name=name: form.architecture == name, f"the options of {name}")
@@ -133,12 +139,23 @@ def test_a_preset_fills_in_the_options_and_leaves_when_they_change(bench, preset
         assert depth.value == "44" and not silent.value
         app.screen.query_one("#option-skip", Select).value = "none"
         await until(pilot, lambda: choice.value == "deep-one", "the preset that the options make")
+        # Recipes do the same to the training options; of one that is given up only what was changed stays.
+        training, recipe = form.values().training, app.screen.query_one("#training-recipe", Select)
+        for name in ("cifar", "gpt"):
+            recipe.value = name
+            values = RECIPES[name].values
+            wanted = {**training, "recipe": name, **{each: _as_typed(value) for each, value in values.items()}}
+            await until(pilot, lambda wanted=wanted: form.values().training == wanted, f"the recipe {name}")
+        app.screen.query_one("#training-beta_2", Input).value = "0.9"
+        recipe.value = "none"
+        wanted = {**training, "beta_2": "0.9"}
+        await until(pilot, lambda: form.values().training == wanted, "the options of before")
 
     bench(story, size=(160, 48))
 
 
 def _as_typed(value):
-    return value if isinstance(value, (bool, str)) else str(value)
+    return value if isinstance(value, (bool, str)) else typed(value)
 
 
 def test_what_was_typed_and_the_preset_are_found_again_with_their_family(bench, presets):
@@ -216,7 +233,7 @@ def typed(value) -> str:
 
 
 def test_the_command_holds_what_differs_from_the_defaults():
-    for name, entry in ARCHITECTURES.items():
+    for name, entry in OURS.items():
         settings = check_request(name, {}, {}).settings
         assert shlex.split(command_line(settings)) == ["reskeras", "train", name]
         # The words, and how many of them are read, are no fewer than the data has.
@@ -229,3 +246,21 @@ def test_the_command_holds_what_differs_from_the_defaults():
         defaults = {option.flag: typed(option.default) for option in describe(entry.options)}
         tiny = {"--" + key.replace("_", "-"): typed(value) for key, value in wanted.items()}
         assert given == {flag: value for flag, value in tiny.items() if defaults[flag] != value}
+    # Beside a recipe, what is not the recipe's.
+    settings = check_request("resnet", {}, {"recipe": "cifar", "epochs": 5, "batch_size": 32}).settings
+    words = ["reskeras", "train", "resnet", "--recipe", "cifar", "--epochs", "5", "--batch-size", "32"]
+    assert shlex.split(command_line(settings)) == words
+
+
+def test_files_of_every_kind_that_is_read_are_suggested(tmp_path):
+    def suggested(beginning):
+        return asyncio.run(DataSuggester().get_suggestion(str(tmp_path / beginning)))
+
+    readable = ("a.npz", "b.csv", "c.parquet", "d.tsv.gz", "e.conllu", "f.txt", "g.md")
+    for name in (*readable, "x.npz.gz", "y.parquet.gz", "z.keras", ".hidden.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "pictures").mkdir()
+    assert [suggested(name[0]) for name in readable] == [str(tmp_path / name) for name in readable]
+    assert [suggested(letter) for letter in "xyz"] == [None] * 3
+    assert suggested("p") == f"{tmp_path / 'pictures'}/" and suggested(".h") == str(tmp_path / ".hidden.txt")
+    assert asyncio.run(DataSuggester().get_suggestion("python_te")) == "python_text"

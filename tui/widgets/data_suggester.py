@@ -8,10 +8,11 @@ from pathlib import Path
 from textual.suggester import Suggester
 
 from reskeras.datasets import EMBEDDED, KNOWN
+from reskeras.datasets.formats import is_readable
 
 
 class DataSuggester(Suggester):
-    """Suggests the data sets by name, then folders and `.npz` files that begin as the text does."""
+    """Suggests the data sets by name, then folders and files that can be read which begin as the text does."""
 
     def __init__(self) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
@@ -30,7 +31,7 @@ def _path_suggestion(value: str) -> str | None:
             fitting = sorted(
                 entry.name + ("/" if entry.is_dir() else "")
                 for entry in entries
-                if entry.name.startswith(tail) and (entry.is_dir() or entry.name.endswith(".npz"))
+                if entry.name.startswith(tail) and (entry.is_dir() or is_readable(entry.name))
             )
     except OSError:
         return None

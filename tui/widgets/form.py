@@ -11,6 +11,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.widgets import Input, Label
 
+from reskeras import recipes
 from reskeras.catalogue import ARCHITECTURES
 from reskeras.datasets import EMBEDDED, KNOWN
 from reskeras.installed import how_to_install, installed_backends
@@ -67,6 +68,7 @@ class DesignForm(VerticalScroll, can_focus=False):
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self._kept: dict[str, dict[str, Any]] = {}
+        self._recipe = "none"
         self._shown = architecture_option().default
         self._chooser = OptionField(
             architecture_option(), notes={name: entry.summary for name, entry in ARCHITECTURES.items()}
@@ -158,6 +160,8 @@ class DesignForm(VerticalScroll, can_focus=False):
             field.fill()
         elif field in self._architecture_fields:
             self._presets.follow()
+        elif field.option.name == "recipe":
+            self._fill_recipe(field.value)
         self.post_message(self.Edited())
 
     async def _show_architecture(self, name: str) -> None:
@@ -174,6 +178,17 @@ class DesignForm(VerticalScroll, can_focus=False):
             self._shown, self._architecture_fields, self._presets = name, fields, presets
             self._show_summary()
         self.call_after_refresh(presets.follow)
+
+    def _fill_recipe(self, name: str) -> None:
+        """Fill in a recipe; what still has a value of the one before gets its default."""
+        before, now = recipes.values_of(self._recipe), recipes.values_of(name)
+        self._recipe = name
+        for field in self._training_fields:
+            option = field.option
+            if option.name in now:
+                field.show(now[option.name])
+            elif option.name in before and field.shows(before[option.name]):
+                field.show(option.default)
 
     def _bring_data(self, name: str) -> None:
         """Name the data that a family begins with, where the one named is what the family before began with."""

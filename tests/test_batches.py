@@ -1,0 +1,155 @@
+"""What a batch of training samples is: weights of classes, and images moved and mirrored, the same each time."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from comparing import check_same
+from task_sets import ALL
+from tiny_runs import sets as sets
+from tiny_runs import trained
+from workbench import events
+
+from reskeras.options import OptionError
+from reskeras.request import check_request
+from reskeras.runs import control
+
+pytest_plugins = ["workbench"]
+
+
+def batches(data, size=16, **further):
+    from reskeras.training.batches import Batches
+
+    return Batches(data, np.arange(len(data.x_train) // 2), size, seed=3, **further)
+
+
+@pytest.mark.any_backend
+def test_each_image_is_moved_and_mirrored_by_itself():
+    from reskeras.training.augmenting import Augmentation
+
+    generator = np.random.default_rng(0)
+    images = generator.normal(size=(2000, 4, 5, 2)).astype("float32")
+    changed = Augmentation(1, True, (7.0, -7.0)).changed(images, generator)
+    assert changed.shape == images.shape and changed.dtype == np.float32
+    padded = np.stack(
+        [np.pad(images[..., c], ((0, 0), (1, 1), (1, 1)), constant_values=v) for c, v in ((0, 7), (1, -7))], -1
+    )
+    # How often each of the 3 x 3 places, mirrored or not, gives the image that came out.
+    counts = [
+        sum(
+            np.array_equal(found, window if not mirrored else window[:, ::-1])
+            for found, window in zip(changed, windows, strict=True)
+        )
+        for windows in (padded[:, top : top + 4, left : left + 5] for top in range(3) for left in range(3))
+        for mirrored in (False, True)
+    ]
+    assert sum(counts) == 2000 and min(counts) > 60 and max(counts) < 170
+    alone = Augmentation(0, True, ()).changed(images, generator)
+    assert 900 < sum(map(np.array_equal, alone, images)) < 1100
+
+
+@pytest.mark.any_backend
+def test_rare_words_are_read_as_unknown_more_often():
+    from reskeras.training.augmenting import WordDropout
+
+    tokens = np.repeat([0, 4, 5, 6], [50, 1, 4, 400])
+    dropout = WordDropout.fit(tokens, 9, 4.0)
+    np.testing.assert_allclose(dropout.shares, [0, 0, 0, 0, 4 / 5, 4 / 8, 4 / 404, 1, 1])
+    changed = dropout.changed(np.full((4, 5000), [[0], [4], [5], [6]], "int32"), np.random.default_rng(0))
+    assert changed.dtype == np.int32 and set(changed[1]) == {1, 4}
+    np.testing.assert_allclose((changed == 1).mean(1), [0, 0.8, 0.5, 0.0099], atol=0.02)
+
+
+@pytest.mark.any_backend
+def test_a_batch_is_the_same_whenever_it_is_asked_for():
+    from reskeras.training.augmenting import Augmentation
+
+    data = ALL["image"].load()
+    plain, changing = batches(data), batches(data, augmentation=Augmentation(2, True, (0.0,)))
+    again = batches(data, augmentation=Augmentation(2, True, (0.0,))).starting_at(0, skipped=3)
+    np.testing.assert_array_equal(changing[4][0], again[1][0])
+    assert len(again) == len(changing) - 3
+    np.testing.assert_array_equal(changing[4][1], plain[4][1])
+    assert not np.array_equal(changing[4][0], plain[4][0])
+    before = changing[0][0]
+    changing.on_epoch_end()
+    assert not np.array_equal(changing[0][0], before)
+
+
+@pytest.mark.any_backend
+def test_balanced_weights_are_those_of_scikit_learn():
+    from sklearn.utils.class_weight import compute_class_weight
+
+    from reskeras.training.objectives import balanced
+
+    data = ALL["vector"].load()
+    labels = np.where(np.arange(100) % 5, 0, 1)
+    found = balanced(replace(data, y_train=np.concatenate([labels, data.y_train[100:]])), np.arange(100))
+    np.testing.assert_allclose(found, compute_class_weight("balanced", classes=np.arange(2), y=labels), rtol=1e-6)
+    assert found[labels].mean() == pytest.approx(1)
+
+
+def test_weighted_samples_and_tokens_count_as_formulas_say():
+    import keras
+
+    from reskeras.training.objectives import balanced, objective
+
+    generator = np.random.default_rng(0)
+    for name in ("vector", "tags"):
+        data = ALL[name].load()
+        weights = balanced(data, np.arange(len(data.x_train) // 2)) * [1, 3]
+        _, y, each = batches(data, class_weights=weights.astype("float32"))[0]
+        logits = generator.normal(size=(*y.shape, 2)).astype("float32")
+        model = keras.Sequential([keras.Input(logits.shape[1:]), keras.layers.Identity()])
+        model.compile(**objective(data.task))
+        found = model.evaluate(logits, y, sample_weight=each, verbose=0, return_dict=True, batch_size=16)
+        losses = -np.take_along_axis(logits - np.log(np.exp(logits).sum(-1, keepdims=True)), y[..., None], -1)[..., 0]
+        counted = np.ones(y.shape, bool) if name == "vector" else each > 0
+        if name == "vector":
+            # As Keras does with `class_weight`.
+            wanted = (losses * weights[y]).mean()
+        else:
+            assert 0 < counted.mean() < 1
+            wanted = (losses * weights[y])[counted].sum() / weights[y][counted].sum()
+        assert found["loss"] == pytest.approx(wanted, rel=1e-5)
+        assert found["accuracy"] == pytest.approx((logits.argmax(-1) == y)[counted].mean(), rel=1e-5)
+
+
+def test_a_run_with_changed_images_and_weights_goes_on_to_the_last_bit(bench, tmp_path):
+    generator = np.random.default_rng(0)
+    y = (generator.uniform(size=300) < 0.2).astype("int32")
+    x = (generator.normal(size=(300, 8, 8, 1)) + y[:, None, None, None]).astype("float32")
+    np.savez(tmp_path / "images.npz", x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
+    asked = {"data": str(tmp_path / "images.npz"), "pad_crop": 2, "flip": True, "class_weight": "balanced"}
+    asked |= {"epochs": 3, "batch_size": 16}
+    whole, run = bench.train(**asked), bench.prepare(**asked)
+    control.send(run.commands_path, "stop")
+    assert bench.start(run).wait() == 0 and run.state() == "stopped"
+    assert 0 < events(run, "stopping")[0]["step"] < 33
+    assert bench.start(run).wait() == 0, run.log_path.read_text()
+    check_same(run, whole)
+
+
+def test_images_that_validate_are_as_they_are(tmp_path):
+    """A training that learns nothing has the same validation loss whatever its training images go through."""
+    quiet = {"epochs": 1, "learning_rate": 1e-30, "validation_split": 0.5}
+    runs = [
+        trained("plain", "made-up-image", tmp_path, **quiet, **each) for each in ({}, {"pad_crop": 3, "flip": True})
+    ]
+    plain, changed = (next(event for event in run.events() if event["event"] == "epoch") for run in runs)
+    assert plain["validation_loss"] == pytest.approx(changed["validation_loss"], rel=1e-6)
+    assert plain["loss"] != pytest.approx(changed["loss"], rel=1e-3)
+
+
+@pytest.mark.any_backend
+def test_what_does_not_fit_the_data_is_refused_with_what_does():
+    for network, data, asked in (
+        ("residual_mlp", "vector", {"pad_crop": 4}),
+        ("alphago_zero", "game", {"flip": True}),
+        ("gpt", "language", {"class_weight": "balanced"}),
+        ("translator", "translation", {"word_dropout": 0.3}),
+    ):
+        with pytest.raises(OptionError) as caught:
+            check_request(network, {}, {"data": f"made-up-{data}", **asked})
+        [(name, text)] = caught.value.problems.items()
+        assert name in asked and f"Did you mean {name}=" in text
