@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -20,19 +19,14 @@ from textual.binding import Binding
 from textual.screen import Screen
 from textual.worker import Worker, get_current_worker
 
-from reskeras.request import Request
 from reskeras.runs import (
     RUNS_FOLDER,
     Run,
     RunError,
-    RunSettings,
     control,
-    create,
     find,
-    launch,
     listing,
     queue,
-    resuming,
 )
 
 from . import keymap
@@ -41,7 +35,7 @@ from .comparing import LETTERS
 from .courses import View
 from .export_actions import Exporting
 from .follow import RunReader
-from .messages import LiveRunFound, RunRead, RunStarted, StartFailed
+from .messages import LiveRunFound, RunRead
 from .plots.colours import prefer_glyphs
 from .preferences import Preferences
 from .preferences import path as preference_file
@@ -53,6 +47,7 @@ from .screens.help import HelpScreen
 from .screens.live import LiveScreen
 from .screens.replay import ReplayScreen
 from .screens.runs import RunsScreen
+from .starting import Starting
 from .theme import BY_NAME
 from .warming import Warming
 
@@ -66,7 +61,7 @@ BUSIEST = 0.15
 """A reading that takes a larger part of its period makes the period longer."""
 
 
-class ReskerasApp(Exporting, App[None]):
+class ReskerasApp(Starting, Exporting, App[None]):
     """Design, start and watch runs.
 
     Args:
@@ -299,47 +294,7 @@ class ReskerasApp(Exporting, App[None]):
             if isinstance(screen, LiveScreen) and screen.run.folder == message.snapshot.run.folder:
                 screen.show(message.snapshot)
 
-    # Starting and stopping
-
-    @work(thread=True, group="start", exit_on_error=False)
-    def start_run(self, request: Request, *others: Request) -> None:
-        """Make the folders of runs and start their workers, and show the first; a folder without a worker is not left
-        behind."""
-        first = self._started(request)
-        if isinstance(first, str):
-            self.post_message(StartFailed(first))
-            return
-        failures = [failed for failed in map(self._started, others) if isinstance(failed, str)]
-        self.post_message(RunStarted(first))
-        for reason in failures:
-            self.call_from_thread(self._tell_error, reason)
-
-    def _started(self, request: Request) -> Run | str:
-        """Return a run whose worker was started, or why there is none."""
-        try:
-            run = create(request.settings, self.runs)
-        except RunError as error:
-            return str(error)
-        try:
-            launch.start(run, self._warming.take() if self._warming else None)
-        except (OSError, RuntimeError) as error:
-            shutil.rmtree(run.folder, ignore_errors=True)
-            return f"The worker cannot be started: {error}"
-        return run
-
-    @work(thread=True, group="warm", exit_on_error=False)
-    def prepare_worker(self, settings: RunSettings) -> None:
-        """Have a worker import what a run of these settings needs, and compile its step, before it is started."""
-        if self._warming is not None:
-            self._warming.prepare(settings)
-
-    def on_run_started(self, message: RunStarted) -> None:
-        self.show_run(message.run)
-
-    def on_start_failed(self, message: StartFailed) -> None:
-        for screen in self.screen_stack:
-            if isinstance(screen, DesignScreen):
-                screen.show_failure(message.reason)
+    # Steering a run
 
     def ask_run(self, run: Run, command: str, value: float | str | None = None) -> None:
         """Leave a command for a run's worker, such as `"stop"`, or `"learning_rate"` with its value."""
@@ -348,21 +303,6 @@ class ReskerasApp(Exporting, App[None]):
         except OSError as error:
             self._tell_error(f"The {command} command cannot be written to {run.commands_path}: {error.strerror}.")
         self._wake.set()
-
-    @work(thread=True, group="start", exit_on_error=False)
-    def resume_run(self, run: Run) -> None:
-        """Start a worker that goes on with a run that is over, where its newest checkpoint was taken."""
-        try:
-            resuming.checked(run)
-            resuming.prepare(run)
-            launch.start(run)
-        except (RunError, OSError, RuntimeError) as error:
-            reason = getattr(error, "strerror", None) or error
-            self.call_from_thread(self._tell_error, f"{run.name} cannot go on: {reason}")
-            # The screen took the run for one that starts.
-            self.call_from_thread(self.follow, run)
-            return
-        self.post_message(RunStarted(run))
 
     def _tell_error(self, text: str) -> None:
         self.notify(text, severity="error", timeout=8, markup=False)

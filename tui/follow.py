@@ -27,7 +27,7 @@ from .rows import Row
 JUDGE_SECONDS, JUDGE_SHARE = 5.0, 0.01
 """Between two verdicts on a run at least, and the part of the time that they may take."""
 
-ENDS = ("stopping", "tested", "exported", "end")
+ENDS = ("stopping", "tested", "answers", "exported", "end")
 """Events that no longer hold once a worker goes on with a run."""
 
 SPEED_SECONDS = 10.0

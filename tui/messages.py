@@ -45,11 +45,11 @@ class RequestChecked(Message):
 
 
 class RunStarted(Message):
-    """A worker was started for a run."""
+    """Workers were started for a run, and for others that it is to be compared with."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *others: Run) -> None:
         super().__init__()
-        self.run = run
+        self.run, self.others = run, others
 
 
 class StartFailed(Message):

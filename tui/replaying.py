@@ -26,8 +26,8 @@ WHOLE_SECONDS = 30.0
 JUMP = 1 / 40
 """The part of a run that a jump leads forwards or backwards."""
 
-RESULTS = ("tested", "exported", "end")
-"""Events of after the last step."""
+RESULTS = ("tested", "answers", "sample", "exported", "end")
+"""Events of after the last step, and those of which the last alone is known."""
 
 
 def cut(snapshot: Snapshot, step: int) -> Snapshot:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import keras
 
@@ -10,6 +11,7 @@ from reskeras.datasets.dataset import Dataset, taken
 from reskeras.files import write_whole
 from reskeras.loading import ENCODING, content_of
 from reskeras.runs.folder import Run
+from reskeras.training.answers import answers
 from reskeras.training.objectives import samples_of
 from reskeras.transforms.portable import save_portable
 
@@ -17,9 +19,10 @@ COMPARED = 32
 """Test samples on which the file's predictions are compared with the network's."""
 
 
-def save_trained(run: Run, network: keras.Model, data: Dataset) -> None:
-    """Write `model.keras` and `encoding.json` into a run's folder; the model's file holds the encoding too."""
+def save_trained(run: Run, network: keras.Model, data: Dataset) -> list[dict[str, Any]]:
+    """Write `model.keras`, which holds the encoding too, and `encoding.json` into a run's folder; return the network's
+    answers to a few test samples, as an event `answers` has them."""
     text = json.dumps(content_of(data.task, data.encoding))
     write_whole(run.encoding_path, text + "\n")
     samples = samples_of(data, taken(data.x_test, slice(COMPARED)))
-    save_portable(network, run.model_path, samples, further={ENCODING: text})
+    return answers(data, save_portable(network, run.model_path, samples, further={ENCODING: text}))

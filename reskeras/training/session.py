@@ -175,7 +175,9 @@ class Session:
             self._take_best(prepared)
         take_averages(prepared.model)
         self._test(prepared)
-        save_trained(self._run, prepared.network, prepared.data)
+        answers = save_trained(self._run, prepared.network, prepared.data)
+        if answers:
+            self._events.write("answers", samples=answers)
         self._events.write("exported", file=self._run.model_path.name)
         return "stopped" if self.recorder and self.recorder.stopped else "finished"
 

@@ -138,7 +138,7 @@ def save_portable(
     samples: np.ndarray | dict[str, np.ndarray],
     classifier_activation: str | None = "softmax",
     further: Mapping[str, str] | None = None,
-) -> None:
+) -> np.ndarray | dict[str, np.ndarray]:
     """Write a `.keras` file that plain Keras loads on any backend, and check that it predicts as the model does.
 
     Args:
@@ -149,6 +149,9 @@ def save_portable(
             None for none.
         further: texts that the file is to hold beside what Keras writes, by the names of its members; Keras passes
             over them.
+
+    Returns:
+        The model's predictions on the samples.
 
     Raises:
         NotPortable: where the model cannot be written so, or the file's predictions differ.
@@ -164,8 +167,9 @@ def save_portable(
         with zipfile.ZipFile(draft, "a", zipfile.ZIP_DEFLATED) as file:
             for name, text in (further or {}).items():
                 file.writestr(name, text)
-        _compare(keras.models.load_model(draft), model, samples)
+        predicted = _compare(keras.models.load_model(draft), model, samples)
         os.replace(draft, path)
+        return predicted
     finally:
         draft.unlink(missing_ok=True)
 
@@ -177,10 +181,13 @@ def _activated(model: keras.Model, activation: str) -> keras.Model:
     return functional(model.input, output, name=model.name)
 
 
-def _compare(loaded: keras.Model, model: keras.Model, samples) -> None:
-    outputs = (keras.tree.flatten(each.predict(samples, verbose=0)) for each in (model, loaded))
+def _compare(loaded: keras.Model, model: keras.Model, samples):
+    """Return the model's predictions, which are the file's too."""
+    predicted = model.predict(samples, verbose=0)
+    outputs = (keras.tree.flatten(each) for each in (predicted, loaded.predict(samples, verbose=0)))
     for wanted, found in zip(*outputs, strict=True):
         scale = max(1.0, float(np.nanmax(np.abs(np.where(np.isfinite(wanted), wanted, 0)), initial=0)))
         if not np.allclose(wanted, found, rtol=0, atol=SAME * scale, equal_nan=True):
             difference = np.abs(np.asarray(wanted) - np.asarray(found)).max()
             raise NotPortable(f"The file's predictions differ from the model's by {difference:.1e}.")
+    return predicted

@@ -1,6 +1,5 @@
 """The recorded runs that come with the program are whole, small, and play without a backend."""
 
-import os
 import subprocess
 import sys
 from importlib import resources
@@ -56,10 +55,10 @@ from reskeras_tui.app import ReskerasApp
 from reskeras_tui.demo import unpack
 async def story(folder):
     app = ReskerasApp(Path(folder), compared=unpack(Path(folder)), replay=True)
-    async with app.run_test(size=(160, 48)) as pilot:
-        await pilot.pause(0.5)
+    async with app.run_test(size=(80, 24)) as pilot:
+        while app.screen._comparison is None:
+            await pilot.pause(0.05)
         await pilot.press("end", "5", "enter")
-        await pilot.pause(0.5)
 with tempfile.TemporaryDirectory() as folder:
     asyncio.run(story(folder))
 print([name for name in ("keras", "tensorflow", "jax", "torch", "sklearn") if name in sys.modules])
@@ -67,34 +66,3 @@ print([name for name in ("keras", "tensorflow", "jax", "torch", "sklearn") if na
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize("terminal", [{"NO_COLOR": "1"}, {"TEXTUAL_COLOR_SYSTEM": "standard"}], ids=["none", "ansi"])
-def test_every_page_is_drawn_with_few_colours_at_every_size(terminal):
-    code = """
-import asyncio, tempfile, xml.dom.minidom
-from pathlib import Path
-from reskeras_tui.app import ReskerasApp
-from reskeras_tui.demo import unpack
-async def story(folder, runs, size):
-    app = ReskerasApp(Path(folder), compared=runs)
-    async with app.run_test(size=size) as pilot:
-        while app.screen._comparison is None:
-            await pilot.pause(0.02)
-        for key in ("2", "4", "5", "1"):
-            await pilot.press(key)
-        await pilot.pause(0.1)
-        # Runs are told apart by letters, and values by glyphs where there is no colour for them.
-        picture = app.export_screenshot()
-        xml.dom.minidom.parseString(picture)
-        assert "─A─" in picture and "─B─" in picture and "ahead" in picture, size
-with tempfile.TemporaryDirectory() as folder:
-    runs = unpack(Path(folder))
-    for size in ((80, 24), (160, 48)):
-        asyncio.run(story(folder, runs, size))
-print("done")
-"""
-    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | terminal
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.strip() == "done"

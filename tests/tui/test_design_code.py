@@ -4,7 +4,7 @@ import math
 
 import pytest
 from reskeras_tui.screens.code import CodeScreen
-from reskeras_tui.screens.live import LiveScreen
+from reskeras_tui.screens.compare import CompareScreen
 from reskeras_tui.snippet import python_snippet
 from reskeras_tui.twin import twin_of
 from textual.widgets import Button
@@ -53,18 +53,20 @@ def test_the_twin_differs_in_the_skip_alone():
             twin_of(check_request(name, {}, {}))
 
 
-def test_a_key_starts_both_twins(bench, tmp_path, monkeypatch):
+def test_a_key_starts_both_twins_and_compares_them(bench, tmp_path, monkeypatch):
     held = []
     monkeypatch.setattr(launch, "start", lambda run, warm: held.append(liveness.hold(run.lock_path)))
 
     async def story(app, pilot):
         await until(pilot, lambda: not app.screen.query_one("#start", Button).disabled)
         await pilot.press("ctrl+t")
-        await until(pilot, lambda: isinstance(app.screen, LiveScreen), "the live screen")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen), "the comparison")
         runs = {run.settings.options["skip"]: run for run in map(Run, tmp_path.iterdir())}
-        assert set(runs) == {"add", "none"} and app.screen.run.folder == runs["add"].folder
+        assert set(runs) == {"add", "none"}
+        assert [run.folder for run in app.screen.runs] == [runs[skip].folder for skip in ("add", "none")]
         one, other = (runs[skip].settings.training for skip in ("add", "none"))
         assert one == other and one.backend != "auto"
+        await until(pilot, lambda: "starting" in text_of(app), "both as they stand")
 
     bench(story)
     assert len(held) == 2

@@ -52,28 +52,6 @@ print([name for name in {FORBIDDEN!r} if name in sys.modules])
     assert run_python(code).strip() == "[]"
 
 
-def test_no_colour_is_needed(tmp_path):
-    code = f"""
-import asyncio, sys
-sys.path[:0] = [{str(__file__.rsplit("/", 1)[0])!r}, {str(__file__.rsplit("/", 2)[0])!r}]
-from pathlib import Path
-from recorded import RecordedRun
-from reskeras_tui.app import ReskerasApp
-runs = Path({str(tmp_path)!r})
-RecordedRun(runs).begin().grow(60).finish()
-live = RecordedRun(runs).begin().grow(60)
-async def story(size):
-    app = ReskerasApp(runs)
-    async with app.run_test(size=size) as pilot:
-        for key in ("d", "f3", "enter", "b", "l", "question_mark", "escape", "d", "f2"):
-            await pilot.press(key)
-        app.export_screenshot()
-asyncio.run(story((80, 24)))
-print("done")
-"""
-    assert run_python(code, NO_COLOR="1").strip() == "done"
-
-
 def test_first_paint_is_quick(tmp_path):
     code = f"""
 import asyncio

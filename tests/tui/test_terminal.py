@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import select
@@ -16,12 +17,23 @@ import termios
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from script_runs import ScriptRun
 
 from reskeras.runs import list_runs
 
+pytestmark = pytest.mark.any_backend
+
 PATIENCE = 240
+LOADER = """
+import sys
+sys.modules["reskeras"] = None
+import numpy as np, keras
+print(np.asarray(keras.models.load_model(sys.argv[1]).predict(np.zeros((2, 8, 8, 1)), verbose=0)).sum(-1).tolist())
+"""
+"""Plain Keras, without this package, on a network for pictures of digits."""
+
 LEAVE_SCREEN = b"\x1b[?1049l"
 """What a terminal is sent to give back the screen that was there before."""
 
@@ -105,7 +117,6 @@ def test_watching_opens_on_the_run_and_leaves_it_going(terminal, tmp_path):
     run.close()
 
 
-@pytest.mark.any_backend
 def test_the_demonstration_plays_and_cleans_up(terminal):
     before = set(Path(tempfile.gettempdir()).glob("reskeras-demo-*"))
     screen = terminal("reskeras-tui", "demo")
@@ -129,10 +140,15 @@ def test_gives_the_terminal_back_when_it_is_told_to_end(terminal, number):
     assert LEAVE_SCREEN in screen.shown
 
 
-@pytest.mark.any_backend
-def test_a_run_outlives_the_program_and_is_found_again(terminal, tmp_path):
+def test_a_run_outlives_the_program_is_found_again_and_exported(terminal, tmp_path, monkeypatch):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
     first = terminal()
     first.until(lambda: b"architecture" in first.shown)
+    # Down to the depth, which becomes 8, and on to the width, which becomes 4: the smallest network of the family.
+    first.press(b"\x1b[B\x1b[B\x1b[F\x7f\x7f8\t\x1b[F\x7f\x7f4")
+    first.until(lambda: b"--depth 8 --width 4" in first.shown or b"ready" in first.shown)
     first.press(b"\x13")
     first.until(lambda: any(run.is_live() for run in list_runs(tmp_path)))
     run = list_runs(tmp_path)[0]
@@ -148,3 +164,17 @@ def test_a_run_outlives_the_program_and_is_found_again(terminal, tmp_path):
     second.until(lambda: not run.is_live())
     assert run.state() in ("stopped", "finished"), run.log_path.read_text()[-2000:]
     assert run.model_path.is_file()
+    second.until(lambda: b"trained network" in second.shown)
+    second.press(b"e")
+    second.until(lambda: b"Export" in second.shown)
+    second.press(b"\r")
+    # The path is there already; it has the focus once its hint stands below it.
+    second.until(lambda: b"where to" in second.shown and b"A new file" in second.shown)
+    second.press(b"\r")
+    second.until(lambda: list(here.glob("*.keras")))
+    [target] = here.glob("*.keras")
+    second.press(b"q")
+    second.until(second.ended)
+    done = subprocess.run([sys.executable, "-c", LOADER, target], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert np.allclose(json.loads(done.stdout.splitlines()[-1]), 1, atol=1e-4), "probabilities sum to one"

@@ -18,7 +18,7 @@ from ..courses import QUANTITIES, View
 from ..follow import Snapshot
 from ..widgets.curves_pane import CurvesPane
 from ..widgets.fitting_footer import FittingFooter, fitted
-from ..widgets.layers_pane import VIEWS, LayersPane
+from ..widgets.layers_pane import ANSWERS, VIEWS, LayersPane
 from ..widgets.log_pane import LogPane
 from ..widgets.run_status import RunStatus
 from ..widgets.top_bar import TopBar
@@ -36,7 +36,8 @@ ROOMY = (130, 36)
 
 FIRST_KEYS = (
     *("app.show_help", "app.quit", "stop", "resume", "pause", "next_quantity", "next_view", "adjust", "toggle_log"),
-    *("toggle_rows", "app.show_runs", "app.show_design", "next_curve", "checkpoint", "toggle_log_axis", "smooth"),
+    *("toggle_rows", "app.show_runs", "app.show_design", "toggle_answers", "next_curve", "checkpoint"),
+    *("toggle_log_axis", "smooth"),
 )
 """Actions, the one first that is to be in the footer however narrow it is."""
 
@@ -58,6 +59,7 @@ class LiveScreen(Screen):
         Binding("m", "next_quantity", "Map"),
         Binding("v", "next_view", "View"),
         Binding("b", "toggle_rows", "Rows"),
+        Binding("o", "toggle_answers", "Answers"),
         Binding("c", "next_curve", "Curve"),
         Binding("y", "toggle_log_axis", "Log axis"),
         Binding("t", "smooth", "Smooth"),
@@ -180,7 +182,8 @@ class LiveScreen(Screen):
 
     def action_next_view(self) -> None:
         """Show the layers as a map, as a profile over depth, as a table, or all that is said of the run."""
-        part = VIEWS[(VIEWS.index(self._layers.part) + 1) % len(VIEWS)]
+        part = self._layers.part
+        part = VIEWS[(VIEWS.index(part) + 1) % len(VIEWS)] if part in VIEWS else VIEWS[0]
         self._layers.show_part(part)
         self._look(sheet=part == "table")
 
@@ -189,6 +192,10 @@ class LiveScreen(Screen):
         shown = self._snapshot.by if self._snapshot is not None else "layer"
         by = self.view.by if self.view.by != "auto" else shown
         self._look(by="block" if by == "layer" else "layer")
+
+    def action_toggle_answers(self) -> None:
+        """Show what the network answers to test samples, and what a language model writes; or the map again."""
+        self._layers.show_part(VIEWS[0] if self._layers.part == ANSWERS else ANSWERS)
 
     def action_next_curve(self) -> None:
         """Show the curve of another metric below the loss."""

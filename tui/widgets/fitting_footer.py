@@ -16,12 +16,23 @@ class FittingFooter(Footer):
     def __init__(self) -> None:
         super().__init__(show_command_palette=False, compact=True)
         self._width = 0
+        self._shown: list[tuple] | None = None
 
     def on_resize(self) -> None:
         # It is made anew with its bindings, and that resizes it: only a real change may do so.
         if self.app.size.width != self._width:
             self._width = self.app.size.width
             self.screen.refresh_bindings()
+
+    async def recompose(self) -> None:
+        """Make the footer anew where it is to show other keys: bindings are gone through with every change of focus."""
+        if not self.is_attached:
+            return
+        active = [each for each in self.screen.active_bindings.values() if each.binding.show]
+        shown = [(each.binding.action, self.app.get_key_display(each.binding), each.enabled) for each in active]
+        if shown != self._shown:
+            self._shown = shown
+            await super().recompose()
 
 
 def fitted(active: dict[str, ActiveBinding], first: Sequence[str], app: App) -> dict[str, ActiveBinding]:

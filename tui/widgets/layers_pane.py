@@ -13,9 +13,11 @@ from textual.widgets import Label, Static
 
 from reskeras.runs.statistics import ALL
 
+from .. import answers
 from ..courses import title
 from ..follow import Snapshot
 from ..kept import Profile
+from ..plots.colours import app_colour_depth, resolve_glyphs
 from ..plots.lines import LinePlot, Series
 from ..plots.scale import short_number
 from .cursor_map import CursorMap
@@ -26,11 +28,18 @@ VIEWS = ("map", "profile", "table", "verdicts")
 """What can be shown, in the order in which a key goes through it; the map stays beside the others where there is
 room."""
 
+ANSWERS = "answers"
+"""What is shown in the place of all these when somebody asks for it."""
+
 NOW_STYLE, START_STYLE, CURSOR_STYLE = "$secondary", "dim", "$accent"
 """The colours of the profile; the numbers of its lines tell them apart too."""
 
 CALM_SECONDS = 1.0
 """Between two drawings of the profile and of the table while nobody asks for another: medians move slowly."""
+
+NO_ANSWERS = (
+    "The network answers to test samples at the end of its training; a language model writes a little meanwhile."
+)
 
 HINT = "arrow keys read a cell"
 
@@ -39,7 +48,7 @@ class LayersPane(Vertical):
     """The layers of a run.
 
     Attributes:
-        part: which of `VIEWS` is shown.
+        part: which of `VIEWS` is shown, or `ANSWERS`.
     """
 
     class Opened(Message):
@@ -63,6 +72,7 @@ class LayersPane(Vertical):
         self._slope = Static("", id="slope", markup=False)
         self._table = LayerTable(id="table")
         self._said = VerdictLines(whole=True, id="all-verdicts")
+        self._answers = Static("", id="answers", markup=False)
 
     def compose(self) -> ComposeResult:
         yield self._title
@@ -77,17 +87,20 @@ class LayersPane(Vertical):
             yield self._table
         with VerticalScroll(id="verdicts-part"):
             yield self._said
+        with VerticalScroll(id="answers-part"):
+            yield self._answers
 
     def on_mount(self) -> None:
         self.show_part(self.part)
 
     def show_part(self, part: str) -> None:
-        """Show one of `VIEWS`."""
+        """Show one of `VIEWS`, or `ANSWERS`."""
         self.part = part
-        for view in VIEWS:
+        for view in (*VIEWS, ANSWERS):
             self.set_class(view == part, f"-{view}")
         if self.is_mounted:
-            target = {"table": self._table, "verdicts": self.query_one("#verdicts-part")}.get(part, self._map)
+            scrolled = {view: self.query_one(f"#{view}-part") for view in ("verdicts", ANSWERS)}
+            target = {"table": self._table, **scrolled}.get(part, self._map)
             self.call_after_refresh(target.focus)
         self._draw()
 
@@ -106,11 +119,22 @@ class LayersPane(Vertical):
         _say(self._lacking, snapshot.lacking, layout=True)
         self.set_class(bool(snapshot.lacking), "-lacking")
         self._said.show(snapshot.verdicts)
+        if self.part == ANSWERS:
+            self._draw_answers(snapshot)
         self._draw_map(snapshot)
         if not calm:
             self._calm_until = time.monotonic() + CALM_SECONDS
             self._draw_profile(snapshot)
             self._draw_table(snapshot)
+
+    def _draw_answers(self, snapshot: Snapshot) -> None:
+        width, ascii_only = self.query_one("#answers-part").content_size.width, resolve_glyphs() == "ascii"
+        found = answers.drawn(snapshot.events, width, app_colour_depth(self.app), ascii_only)
+        self._answers.update(found or NO_ANSWERS)
+
+    def on_resize(self) -> None:
+        if self.part == ANSWERS:
+            self.call_after_refresh(self._draw)
 
     # The map
 
