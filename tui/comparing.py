@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reskeras import verdicts
 from reskeras.runs import Run, RunError, RunSettings, ScriptSettings
 from reskeras.verdicts import Slope, Verdict, slope_over_depth
 
+from . import judging
 from .follow import RunReader, Snapshot
 from .kept import Norms
 from .plots.scale import Range, log10_norms, robust_range
@@ -264,7 +264,7 @@ class _One:
         if state == self._judged_state and (self._ended or now - self._judged < VERDICT_SECONDS):
             return
         self._judged, self._judged_state = now, state
-        self._verdicts = tuple(verdicts.of(self.run))
+        self._verdicts = judging.judged(self.run)
 
 
 class CompareReader:
