@@ -213,12 +213,15 @@ class RunReader:
             )
 
     def judge(self, snapshot: Snapshot) -> Snapshot | None:
-        """Return the snapshot with new verdicts; None where it is too early for them, or nothing has been added.
+        """Return the snapshot with new verdicts; None where it is too early for them while the run goes on, or nothing
+        has been added.
 
         Another thread may read meanwhile.
         """
         size = size_of(self.run.folder / "weights.rows")
-        if size == self._judged[0] or time.monotonic() < self._judged[1] or not self._judging.acquire(blocking=False):
+        if size == self._judged[0] or (snapshot.is_live and time.monotonic() < self._judged[1]):
+            return None
+        if not self._judging.acquire(blocking=False):
             return None
         try:
             began = time.monotonic()

@@ -17,6 +17,7 @@ from .. import answers
 from ..courses import title
 from ..follow import Snapshot
 from ..kept import Profile
+from ..messages import RowMoved, RowOpened
 from ..plots.colours import app_colour_depth, resolve_glyphs
 from ..plots.lines import LinePlot, Series
 from ..plots.scale import short_number
@@ -192,24 +193,17 @@ class LayersPane(Vertical):
 
     # One cursor for both
 
-    @on(CursorMap.Moved)
-    def _map_moved(self, event: CursorMap.Moved) -> None:
-        self._table.select(event.row)
-        self._cursor_moved()
-
-    @on(LayerTable.Moved)
-    def _table_moved(self, event: LayerTable.Moved) -> None:
-        self._map.select(event.row)
-        self._cursor_moved()
-
-    def _cursor_moved(self) -> None:
+    @on(RowMoved)
+    def _moved(self, event: RowMoved) -> None:
+        event.stop()
+        other = self._map if event.control is self._table else self._table
+        other.select(event.row)
         if self._snapshot is not None:
             self._read_cell()
             self._draw_profile(self._snapshot)
 
-    @on(CursorMap.Opened)
-    @on(LayerTable.Opened)
-    def _opened(self, event: CursorMap.Opened | LayerTable.Opened) -> None:
+    @on(RowOpened)
+    def _opened(self, event: RowOpened) -> None:
         event.stop()
         snapshot = self._snapshot
         if snapshot is not None and event.row < len(snapshot.rows) and snapshot.rows[event.row].open is not None:
