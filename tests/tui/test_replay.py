@@ -116,7 +116,7 @@ def test_the_table_is_that_of_the_step(bench, tmp_path):
         screen.player.playing = False
         await pilot.press("b", "v", "less_than_sign", *["full_stop"] * 8)
         # Groups of blocks, the first of them open.
-        screen.post_message(LayersPane.Opened("stage1_block1 to stage1_block3"))
+        screen.post_message(LayersPane.Opened(frozenset({"stage1_block1 to stage1_block3"})))
         await until(pilot, lambda: len(table._names) == 20 + 3 and "weight" in table._columns, "the table")
         await until(pilot, lambda: screen._sheet.step == 40 and screen._sheet.rows == screen._whole.rows)
         assert table._columns["gradient"][1:4] == pytest.approx(np.median(norms[:40, :3], axis=0), rel=1e-5)
