@@ -63,6 +63,14 @@ def fused(backend, monkeypatch):
         )
 
 
+@pytest.fixture(autouse=True, scope="module")
+def compiled():
+    """What JAX has compiled for a file of tests is given up behind it: four processes of them have 24 GB."""
+    yield
+    if os.environ["KERAS_BACKEND"] == "jax":
+        jax.clear_caches()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def traced_once():
     """TensorFlow traces a step a second time if it has made variables, as those of an optimizer: they are made before.

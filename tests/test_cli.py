@@ -45,7 +45,7 @@ def test_train_ends_with_a_complete_folder(finished, backend):
     taken = [event["step"] for event in events(run, "checkpoint")]
     assert taken[-1] == 50 and taken == sorted({20, 40, 50} & set(taken))
     assert [event["event"] for event in run.events() if event["event"] not in ("checkpoint", "memory")] == [
-        "starting", "built", "training", "epoch", "epoch", "epoch", "telemetry", "tested", "exported", "end",
+        "starting", "built", "training", "epoch", "epoch", "epoch", "telemetry", "tested", "answers", "exported", "end",
     ]  # fmt: skip
     assert events(run, "starting")[0]["backend"] == backend
     assert [epoch["step"] for epoch in events(run, "epoch")] == [20, 40, 50]

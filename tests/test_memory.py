@@ -298,6 +298,7 @@ Account.compute_on = limited
 """Has activations expected to take no memory, so that only trying tells, and little of it left for them."""
 
 
+@pytest.mark.any_backend
 def test_a_smaller_batch_is_tried_where_memory_runs_out(bench, samples, tmp_path, backend):
     """It comes to the same as a training that had the smaller batch from the beginning."""
     (tmp_path / "sitecustomize.py").write_text(SHORT_OF_MEMORY.replace("SPARE", str(SPARE)))

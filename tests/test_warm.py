@@ -96,6 +96,7 @@ def test_a_warm_worker_trains_bit_for_bit_as_a_cold_one(finished, tmp_path, work
     check_same_numbers(finished.run, warm)
 
 
+@pytest.mark.any_backend
 def test_a_run_given_while_a_worker_still_imports_has_the_same_dropout_and_precision(prepare, workers, bench, backend):
     options = {"depth": 1, "width": 8, "heads": 2, "dropout": 0.3}
     cold, warm = (

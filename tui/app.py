@@ -328,7 +328,8 @@ class ReskerasApp(Starting, Exporting, App[None]):
 
     async def open_form(self) -> None:
         """Have the form of a new run there, if it is what is to be seen."""
-        if isinstance(self.shown_screen, DesignScreen):
+        # There is no screen any more where the application ended meanwhile.
+        if self.screen_stack and isinstance(self.shown_screen, DesignScreen):
             await self.shown_screen.open_form()
 
 
