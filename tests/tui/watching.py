@@ -9,7 +9,7 @@ from collections.abc import Callable
 from reskeras_tui.app import ReskerasApp
 from textual.pilot import Pilot
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds until something that must come true counts as missing."""
 
 
