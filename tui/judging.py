@@ -15,7 +15,7 @@ from reskeras.files import size_of
 from reskeras.runs import Run, RunError
 from reskeras.verdicts import Verdict
 
-LARGE_BYTES = 2**25
+LARGE_BYTES = 2**26
 """Tables of more bytes are judged in another process. To start it takes as long as to judge so many."""
 
 NICENESS = 5

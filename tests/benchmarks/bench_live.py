@@ -117,6 +117,10 @@ async def first_map(app: ReskerasApp, run: RecordedRun) -> dict[str, Any]:
         found: dict[str, Any] = {"opened": time.monotonic() - began, "moved": [], "said": None}
         heatmap, reading = app.screen.query_one("#heatmap"), app.screen.query_one("#reading")
         names, said = len(heatmap._names), app.screen.query_one("#all-verdicts")
+        # The first key shows the cursor on the first row, from where it can be moved.
+        app.post_message(Key("down", None))
+        while heatmap.row is None:
+            await asyncio.sleep(0.005)
         while found["said"] is None or time.monotonic() - began < found["said"] + 1:
             for key in ("down", "up"):
                 pressed, before = time.monotonic(), str(reading.content)
