@@ -89,12 +89,16 @@ def estimate(request: Request) -> Memory:
     Args:
         request: what is trained, its backend named.
     """
-    return of(request.settings, request.plan)
+    return _of(request.settings, request.plan, _batch(request.settings.training, request.shape.train))
 
 
 def of(settings: RunSettings, plan: Plan) -> Memory:
     """Return the same as `estimate` from settings and the plan that they come to."""
-    training, cost, batch = settings.training, plan.cost(), batch_of(settings)
+    return _of(settings, plan, batch_of(settings))
+
+
+def _of(settings: RunSettings, plan: Plan, batch: int) -> Memory:
+    training, cost = settings.training, plan.cost()
     written = cost.activations if training.remat == "no" else _recomputed(plan)
     return Memory(
         process=PROCESS.get(training.backend, max(PROCESS.values())),
@@ -117,6 +121,10 @@ def batch_of(settings: RunSettings) -> int:
     except datasets.DataError:
         # The data may be gone since they were looked at, which is told when they are read.
         return training.batch_size
+    return _batch(training, samples)
+
+
+def _batch(training: TrainingOptions, samples: int) -> int:
     return min(training.batch_size, max(samples - datasets.held_out(samples, training.validation_split), 1))
 
 

@@ -19,11 +19,13 @@ from reskeras.tasks import TASKS
 
 @dataclass(frozen=True)
 class Request:
-    """A checked request: the settings of the run to be, its network as data, and how many steps it is to take."""
+    """A checked request: the settings of the run to be, its network as data, how many steps it is to take, and what its
+    data is like."""
 
     settings: RunSettings
     plan: Plan
     steps: int
+    shape: DataShape
 
 
 def default_data(family: Architecture) -> str:
@@ -191,7 +193,7 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
         classes=shape.classes,
         task=entry.task,
     )
-    return Request(settings, plan, _steps(trained, shape.train))
+    return Request(settings, plan, _steps(trained, shape.train), shape)
 
 
 def _steps(training: TrainingOptions, samples: int) -> int:

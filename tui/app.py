@@ -29,7 +29,7 @@ from reskeras.runs import (
     queue,
 )
 
-from . import keymap
+from . import judging, keymap
 from .commands import commands
 from .comparing import LETTERS
 from .courses import View
@@ -131,6 +131,7 @@ class ReskerasApp(Starting, Exporting, App[None]):
     def on_unmount(self) -> None:
         self._leaving.set()
         self._wake.set()
+        judging.end()
         if self._warming is not None:
             self._warming.close()
 
@@ -280,7 +281,7 @@ class ReskerasApp(Starting, Exporting, App[None]):
             began = time.monotonic()
             snapshot = reader.read()
             self.post_message(RunRead(snapshot))
-            if not worker.is_cancelled and (judged := reader.judge(snapshot)) is not None:
+            if not (worker.is_cancelled or self._leaving.is_set()) and (judged := reader.judge(snapshot)) is not None:
                 self.post_message(RunRead(judged))
             if not (snapshot.is_live or snapshot.state == "queued"):
                 return

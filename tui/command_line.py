@@ -7,23 +7,24 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from reskeras import datasets, recipes
-from reskeras.architectures import Architecture
+from reskeras import recipes
 from reskeras.catalogue import ARCHITECTURES
 from reskeras.options import Option, describe
-from reskeras.request import decided_by_data, default_data
-from reskeras.runs import RUNS_FOLDER, RunSettings, TrainingOptions
+from reskeras.request import Request, decided_by_data, default_data
+from reskeras.runs import RUNS_FOLDER, TrainingOptions
 
 
-def command_words(settings: RunSettings, runs: Path = RUNS_FOLDER) -> list[str]:
-    """Return the words of `reskeras train ...` for settings; options that keep their default are left out.
+def command_words(request: Request, runs: Path = RUNS_FOLDER) -> list[str]:
+    """Return the words of `reskeras train ...` for a request; options that keep their default, and those that the data
+    decides, are left out.
 
     Args:
-        settings: checked settings of a run.
+        request: a checked request.
         runs: the folder of runs.
     """
+    settings = request.settings
     family, training = ARCHITECTURES[settings.architecture], settings.training.model_dump()
-    decided = _decided(family, settings)
+    decided = decided_by_data(family, request.shape)
     options = {name: value for name, value in settings.options.items() if decided.get(name) != value}
     if training["data"] == default_data(family):
         del training["data"]
@@ -33,15 +34,6 @@ def command_words(settings: RunSettings, runs: Path = RUNS_FOLDER) -> list[str]:
     if Path(runs) != RUNS_FOLDER:
         words += ["--runs", str(runs)]
     return words
-
-
-def _decided(family: Architecture, settings: RunSettings) -> dict[str, Any]:
-    """Return the options that the data decides: nobody needs to give them."""
-    try:
-        shape = datasets.describe(settings.training.data, settings.training)
-    except datasets.DataError:
-        return {}
-    return decided_by_data(family, shape)
 
 
 def _option_words(
@@ -61,6 +53,6 @@ def _option_words(
     return words
 
 
-def command_line(settings: RunSettings, runs: Path = RUNS_FOLDER) -> str:
+def command_line(request: Request, runs: Path = RUNS_FOLDER) -> str:
     """Return the command as one line that a shell takes."""
-    return shlex.join(command_words(settings, runs))
+    return shlex.join(command_words(request, runs))

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from reskeras import verdicts
 from reskeras.runs import Run, RunError, RunSettings, ScriptSettings
-from reskeras.verdicts import Slope, Verdict, slope_over_depth
+from reskeras.verdicts import Slope, Verdict
 
+from .courses import View
 from .follow import RunReader, Snapshot
-from .kept import Norms
 from .plots.scale import Range, log10_norms, robust_range
 from .replaying import cut
 
 LETTERS = "ABCDEFGH"
 """What each run is called on plots; so many runs can be compared at most."""
 
-VERDICT_SECONDS = 5.0
-"""A run that goes on is judged anew no more often than this."""
-
-PROFILE_ROWS = 20
-"""What a profile shows is a median over so many last windows, for one batch differs from the next."""
+LAST_ROWS = 20
+"""What has no number in so many last windows counts as not measured."""
 
 
 class Quantity(NamedTuple):
@@ -53,35 +48,41 @@ class Compared:
 
     Attributes:
         letter: what it is called on plots.
-        snapshot: what its folder holds.
-        names: of what the compared quantity was measured, shallow first.
-        steps, values: the quantity, (T,) and (T, names).
-        verdicts: what its numbers say, worst first.
-        trouble: why the folder cannot be read as a whole, or nothing.
+        snapshot: what its folder holds, with the quantity that is compared.
     """
 
     letter: str
     snapshot: Snapshot
-    names: tuple[str, ...]
-    steps: np.ndarray
-    values: np.ndarray
-    verdicts: tuple[Verdict, ...] = ()
-    trouble: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of what the quantity was measured, shallow first."""
+        return self.snapshot.profile.names if self.snapshot.profile else ()
+
+    @property
+    def steps(self) -> np.ndarray:
+        """Steps at which the quantity was measured, (T,)."""
+        return self.snapshot.steps
+
+    @property
+    def values(self) -> np.ndarray:
+        """The quantity, (T, names)."""
+        return self.snapshot.columns
 
     @property
     def profile(self) -> np.ndarray:
         """The quantity over depth as it is now, shallow first, (N,); NaN where nothing finite was measured."""
-        last = self.values[-PROFILE_ROWS:].astype(float)
-        if not len(last):
-            return np.empty(0)
-        known, found = np.isfinite(last).any(0), np.full(last.shape[1], np.nan)
-        found[known] = np.nanmedian(np.where(np.isfinite(last), last, np.nan)[:, known], axis=0)
-        return found
+        return self.snapshot.profile.now if self.snapshot.profile else np.empty(0)
 
     @property
     def slope(self) -> Slope:
         """How the profile changes over depth."""
-        return slope_over_depth(self.profile)
+        return self.snapshot.profile.slope if self.snapshot.profile else Slope(np.nan, np.nan)
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """What its numbers say, worst first."""
+        return self.snapshot.verdicts or ()
 
     @property
     def results(self) -> dict[str, float | None]:
@@ -96,10 +97,7 @@ class Compared:
 
     def at(self, step: int) -> Compared:
         """Return the run as it stood after so many steps; verdicts are on the whole of it."""
-        rows = int(np.searchsorted(self.steps, step, "right"))
-        said = self.verdicts if step >= self.snapshot.step else ()
-        earlier = cut(self.snapshot, step)
-        return replace(self, snapshot=earlier, steps=self.steps[:rows], values=self.values[:rows], verdicts=said)
+        return replace(self, snapshot=cut(self.snapshot, step))
 
 
 @dataclass(frozen=True)
@@ -194,45 +192,13 @@ def loss_then_and_now(snapshot: Snapshot) -> tuple[float, float] | None:
     return float(loss[:part].mean()), float(loss[-part:].mean())
 
 
-@dataclass
-class _Growing:
-    """One quantity of one run, read as far as it had come."""
-
-    norms: Norms = field(default_factory=Norms)
-    names: tuple[str, ...] = ()
-    file: int | None = None
-
-    def read(self, run: Run, quantity: Quantity) -> None:
-        """Go on reading; a table that was replaced is read anew."""
-        table = "blocks" if quantity.statistic in ("backward_norm", "forward_rms") else "weights"
-        try:
-            file = (run.folder / f"{table}.rows").stat().st_ino
-        except OSError:
-            return
-        if file != self.file:
-            self.norms, self.file = Norms(), file
-        found = run.series(quantity.statistic, quantity.by, start=self.norms.read)
-        self.names = found.names
-        if len(found.last):
-            # A file from anywhere may hold not-a-numbers of the kind that computing complains of.
-            with np.errstate(invalid="ignore"):
-                values = found.largest.astype(float)
-            # The last window may still grow.
-            if len(values) > 1:
-                self.norms.add(found.last[:-1], values[:-1])
-            self.norms.open_step, self.norms.open_values = int(found.last[-1]), values[-1:]
-
-
 class _One:
-    """What is known of one of the runs."""
+    """One of the runs."""
 
     def __init__(self, letter: str, run: Run):
         self.letter, self.run = letter, run
         self._reader = RunReader(run)
-        self._growing: dict[Quantity, _Growing] = {}
-        self._verdicts: tuple[Verdict, ...] = ()
-        self._judged, self._judged_state = -np.inf, ""
-        self._ended: Snapshot | None = None
+        self._ended: dict[Quantity, Snapshot] = {}
 
     def measured(self) -> set[Quantity]:
         """Return what the run has numbers of."""
@@ -240,31 +206,21 @@ class _One:
 
     def _is_measured(self, quantity: Quantity) -> bool:
         try:
-            found = self.run.series(quantity.statistic, quantity.by, start=-PROFILE_ROWS)
+            found = self.run.series(quantity.statistic, quantity.by, start=-LAST_ROWS)
         except (RunError, OSError, ValueError):
             return False
         return bool(np.isfinite(found.largest).any())
 
     def read(self, quantity: Quantity) -> Compared:
         """Return how the run stands; what has ended is not read again."""
-        snapshot = self._ended or self._reader.read()
-        if not (snapshot.is_live or snapshot.state == "queued"):
-            self._ended = snapshot
-        growing = self._growing.setdefault(quantity, _Growing())
-        trouble = snapshot.trouble
-        try:
-            growing.read(self.run, quantity)
-            self._judge(snapshot.state)
-        except (RunError, OSError, ValueError) as error:
-            trouble = str(error)
-        return Compared(self.letter, snapshot, growing.names, *growing.norms.rows(), self._verdicts, trouble)
-
-    def _judge(self, state: str) -> None:
-        now = time.monotonic()
-        if state == self._judged_state and (self._ended or now - self._judged < VERDICT_SECONDS):
-            return
-        self._judged, self._judged_state = now, state
-        self._verdicts = tuple(verdicts.of(self.run))
+        snapshot = self._ended.get(quantity)
+        if snapshot is None:
+            self._reader.view = View(quantity.statistic, quantity.by)
+            snapshot = self._reader.read()
+            snapshot = self._reader.judge(snapshot) or snapshot
+            if not (snapshot.is_live or snapshot.state == "queued"):
+                self._ended[quantity] = snapshot
+        return Compared(self.letter, snapshot)
 
 
 class CompareReader:

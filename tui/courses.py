@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -43,15 +44,24 @@ class View:
 
 
 class Shown(NamedTuple):
-    """What there is of a view: what its rows are, the rows, steps (T,) and values (T, rows), the profile, and of each
-    quantity that was measured the last value of each row, (rows,), where these are wanted."""
+    """What there is of a view: what its rows are, the rows, steps (T,) and values (T, rows), the profile, the values of
+    all layers or blocks that it is of, (T, N), and of each quantity that was measured the last value of each row,
+    (rows,), where these are wanted."""
 
     by: str
     rows: tuple[Row, ...] = ()
     steps: np.ndarray = np.empty(0, np.int64)
     values: np.ndarray = np.empty((0, 0))
     profile: Profile | None = None
+    columns: np.ndarray = np.empty((0, 0))
     sheet: dict[str, np.ndarray] | None = None
+
+
+class Rates(NamedTuple):
+    """Learning rates: of the step that each is of, and before it of those back to the one before."""
+
+    step: np.ndarray = np.empty(0, np.int64)
+    rate: np.ndarray = np.empty(0)
 
 
 class Courses:
@@ -94,8 +104,21 @@ class Courses:
         values = {unit: found[1] for unit, found in kept.items()}
         # Rows of layers are the columns as they are, which may be a thousand.
         joined = values[by] if by == "layer" else rows.values_of(lines, values)
-        sheet = self._sheet(lines, units) if view.sheet else None
-        return Shown(by, lines, steps, joined, courses[by].profile(), sheet)
+        sheet = self._sheet(lines) if view.sheet else None
+        return Shown(by, lines, steps, joined, courses[by].profile(), values[by], sheet)
+
+    def rates(self) -> Rates:
+        """Return the learning rates so far.
+
+        Raises:
+            RunError: where the table is damaged.
+        """
+        table = self._run.table("run")
+        if table is None or "learning_rate" not in table.header.statistics or "run" not in table.header.groups:
+            return Rates()
+        self._update("learning_rate", ["run"], table, "run")
+        steps, values = self._courses["learning_rate", "run"].norms.rows()
+        return Rates(steps, values[:, 0]) if len(steps) else Rates()
 
     def _lines(self, view: View, by: str, table: Table) -> tuple[Row, ...]:
         # A thousand rows take a while to make; the header is the same object as long as it is the same file.
@@ -153,21 +176,56 @@ class Courses:
             measured |= ~np.isnan(others.median).all(1)
         return measured
 
-    def _sheet(self, lines: tuple[Row, ...], units: list[str]) -> dict[str, np.ndarray]:
+    def _sheet(self, lines: tuple[Row, ...]) -> dict[str, np.ndarray]:
         """Return the last values of all quantities that were measured, read once in a while."""
         if lines == self._sheet_lines and time.monotonic() < self._sheet_until:
             return self._sheet_values
-        found = {}
-        for quantity in QUANTITIES:
-            last: dict[str, dict[str, float]] = {unit: self._last(quantity, unit) for unit in units}
-            if any(np.isfinite(value) for values in last.values() for value in values.values()):
-                found[quantity] = np.array([_largest(line, last) for line in lines])
+        found = values_at(self._run, lines)
         self._sheet_lines, self._sheet_values, self._sheet_until = lines, found, time.monotonic() + SHEET_SECONDS
         return found
 
-    def _last(self, quantity: str, unit: str) -> dict[str, float]:
-        series = self._run.series(quantity, unit, start=-1)
-        return dict(zip(series.names, series.median[-1].tolist(), strict=True)) if len(series.last) else {}
+
+def values_at(run: Run, lines: tuple[Row, ...], step: int | None = None) -> dict[str, np.ndarray]:
+    """Return what was measured of rows in one window: quantity -> the value of each row, (rows,).
+
+    Args:
+        run: the run.
+        lines: the rows.
+        step: the last window that had ended by then is read, None reads the newest.
+
+    Raises:
+        RunError: where a table is damaged.
+    """
+    found, places = {}, {}
+    for quantity in QUANTITIES:
+        name = table_of(quantity)
+        if name not in places:
+            places[name] = -1 if step is None else _row_at(run, name, step)
+        row = places[name]
+        if row is None:
+            continue
+        last: dict[str, dict[str, float]] = {}
+        for unit in {line.unit for line in lines}:
+            series = run.series(quantity, unit, start=row, stop=row + 1 or None)
+            last[unit] = dict(zip(series.names, series.median[-1].tolist(), strict=True)) if len(series.last) else {}
+        if any(np.isfinite(value) for values in last.values() for value in values.values()):
+            found[quantity] = np.array([_largest(line, last) for line in lines])
+    return found
+
+
+def _row_at(run: Run, name: str, step: int) -> int | None:
+    """Return the last row of a table whose window had ended by a step; None where there is none."""
+    table = run.table(name)
+    if table is None or not table.header.statistics or not table.header.groups:
+        return None
+    statistic, by = table.header.statistics[0], next(iter(table.header.groups))
+
+    def end(row: int) -> float:
+        # A file may have been cut back meanwhile.
+        return next(iter(table.series(statistic, by, row, row + 1).last), np.inf)
+
+    after = bisect_right(range(table.count), step, key=end)
+    return after - 1 if after else None
 
 
 def _largest(line: Row, last: dict[str, dict[str, float]]) -> float:

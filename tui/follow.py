@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from reskeras import verdicts
 from reskeras.files import size_of
 from reskeras.runs import Run, RunError, RunSettings, ScriptSettings, control, results, shortage
 from reskeras.runs.control import Command
 from reskeras.runs.folder import BROKEN_OFF, LIVE_STATES
 from reskeras.verdicts import Verdict
 
-from .courses import Courses, Shown, View
+from . import judging
+from .courses import Courses, Rates, Shown, View
 from .curves import CurveReader, Metric, Validation, metrics, validation
 from .kept import Profile
 from .lacking import level_of, why_lacking
@@ -55,12 +55,13 @@ class Snapshot:
         suspicion: of a worker that ended without a word, that memory ran out, and what to do; None where nothing
             speaks for it.
         profile: the view's quantity over depth.
+        columns: the same of all that the profile is of, (T, N).
         sheet: the last value of each quantity that was measured, (rows,) each, where the view asks for it.
         lacking: why there is nothing of the quantity, and how to get it; nothing where there is, or may come.
         verdicts: what is said of the run; None before it was looked at.
         waiting: commands that the worker has not taken up yet, oldest first.
         level: the level of telemetry in force; None where nobody has said it.
-        learning_rate: of the last step; None where it was not measured.
+        rates: learning rates over the training.
     """
 
     run: Run
@@ -80,13 +81,13 @@ class Snapshot:
     trouble: str = ""
     suspicion: str | None = None
     profile: Profile | None = None
+    columns: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     sheet: dict[str, np.ndarray] | None = None
     lacking: str = ""
     verdicts: tuple[Verdict, ...] | None = None
     waiting: tuple[Command, ...] = ()
     level: str | None = None
-
-    learning_rate: float | None = None
+    rates: Rates = Rates()  # noqa: RUF009
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -129,6 +130,12 @@ class Snapshot:
         """Steps done."""
         last_curve = int(self.curve["step"][-1]) if len(self.curve) else 0
         return max(last_curve, int(self.steps[-1]) if len(self.steps) else 0)
+
+    @property
+    def learning_rate(self) -> float | None:
+        """Of the last step; None where it was not measured."""
+        known = self.rates.rate[np.isfinite(self.rates.rate)]
+        return float(known[-1]) if len(known) else None
 
     @property
     def speed(self) -> float | None:
@@ -196,26 +203,30 @@ class RunReader:
                 trouble=trouble,
                 suspicion=shortage.suspicion(self.run.log_path, self._events) if state in BROKEN_OFF else None,
                 profile=shown.profile,
+                columns=shown.columns,
                 sheet=shown.sheet,
                 lacking="" if trouble or len(shown.steps) else why_lacking(view.quantity, level, settings, state),
                 verdicts=self._verdicts,
                 waiting=tuple(control.waiting(self.run.commands_path)),
                 level=level,
-                learning_rate=self._learning_rate(),
+                rates=self._rates(),
             )
 
     def judge(self, snapshot: Snapshot) -> Snapshot | None:
-        """Return the snapshot with new verdicts; None where it is too early for them, or nothing has been added.
+        """Return the snapshot with new verdicts; None where it is too early for them while the run goes on, or nothing
+        has been added.
 
         Another thread may read meanwhile.
         """
         size = size_of(self.run.folder / "weights.rows")
-        if size == self._judged[0] or time.monotonic() < self._judged[1] or not self._judging.acquire(blocking=False):
+        if size == self._judged[0] or (snapshot.is_live and time.monotonic() < self._judged[1]):
+            return None
+        if not self._judging.acquire(blocking=False):
             return None
         try:
             began = time.monotonic()
             try:
-                found = tuple(verdicts.of(self.run))
+                found = judging.judged(self.run)
             except (RunError, OSError, ValueError):
                 # The reading says what is wrong with the folder.
                 found = ()
@@ -226,12 +237,11 @@ class RunReader:
         finally:
             self._judging.release()
 
-    def _learning_rate(self) -> float | None:
+    def _rates(self) -> Rates:
         try:
-            last = self.run.series("learning_rate", "run", start=-1).median
+            return self._courses.rates()
         except (RunError, OSError, ValueError):
-            return None
-        return float(last[-1, 0]) if last.size and np.isfinite(last[-1, 0]) else None
+            return Rates()
 
     def _read_settings(self) -> RunSettings | ScriptSettings | None:
         try:

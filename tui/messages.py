@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
+from textual.widget import Widget
 
 if TYPE_CHECKING:
     from reskeras.runs import Run
@@ -66,6 +67,31 @@ class LiveRunFound(Message):
     def __init__(self, run: Run | None) -> None:
         super().__init__()
         self.run = run
+
+
+class RowMoved(Message):
+    """The cursor of a map or of a table was moved to a row of the layers.
+
+    Args:
+        control: the map, or the table.
+        row: the row.
+    """
+
+    def __init__(self, control: Widget, row: int) -> None:
+        super().__init__()
+        self.moved, self.row = control, row
+
+    @property
+    def control(self) -> Widget:
+        return self.moved
+
+
+class RowOpened(Message):
+    """A row of the layers is to be opened, or closed."""
+
+    def __init__(self, row: int) -> None:
+        super().__init__()
+        self.row = row
 
 
 class RunsListed(Message):

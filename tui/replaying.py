@@ -10,6 +10,7 @@ import numpy as np
 from reskeras.verdicts import slope_over_depth
 from reskeras.verdicts.recorded import LEAST_STEPS, RECENT_STEPS, middle
 
+from .courses import Rates
 from .curves import Metric, Validation
 from .follow import Snapshot
 from .kept import Profile
@@ -30,12 +31,13 @@ RESULTS = ("tested", "answers", "sample", "exported", "end")
 """Events of after the last step, and those of which the last alone is known."""
 
 
-def cut(snapshot: Snapshot, step: int) -> Snapshot:
+def cut(snapshot: Snapshot, step: int, sheet: dict[str, np.ndarray] | None = None) -> Snapshot:
     """Return what a run's folder held once it had done so many steps.
 
     Args:
         snapshot: the whole run; its log has no steps, and stays whole.
         step: the last step that is shown; at the run's last one, results are shown too.
+        sheet: what was measured of each row then, where it is known.
     """
     over = step >= snapshot.step
     events = {
@@ -44,6 +46,7 @@ def cut(snapshot: Snapshot, step: int) -> Snapshot:
         if over or (kind not in RESULTS and not (isinstance(at := event.get("step"), int) and at > step))
     }
     validation, rows = snapshot.validation, int(np.searchsorted(snapshot.steps, step, "right"))
+    rates = int(np.searchsorted(snapshot.rates.step, step, "right"))
     kept = validation.step <= step
     return replace(
         snapshot,
@@ -56,17 +59,19 @@ def cut(snapshot: Snapshot, step: int) -> Snapshot:
         norms=snapshot.norms[:rows],
         suspicion=snapshot.suspicion if over else None,
         profile=snapshot.profile if over else _earlier_profile(snapshot, rows),
-        # The table has values of the end alone, and what is said is said of the whole.
-        sheet=snapshot.sheet if over else None,
+        columns=snapshot.columns[:rows],
+        sheet=snapshot.sheet if over else sheet,
+        rates=Rates(*(each[:rates] for each in snapshot.rates)),
+        # What is said is said of the whole.
         verdicts=snapshot.verdicts if over else None,
         waiting=(),
     )
 
 
 def _earlier_profile(snapshot: Snapshot, rows: int) -> Profile | None:
-    """Return what the profile was after the first rows of a map; None where the map shows others than the profile."""
-    known, values = snapshot.profile, snapshot.norms[:rows]
-    if known is None or not rows or values.shape[1] != len(known.names):
+    """Return what the profile was after the first rows of a map; None before anything was measured."""
+    known, values = snapshot.profile, snapshot.columns[:rows]
+    if known is None or not rows:
         return None
     recent = snapshot.steps[:rows] > snapshot.steps[rows - 1] - RECENT_STEPS
     now, start = middle(values[recent]), middle(values[:LEAST_STEPS])

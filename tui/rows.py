@@ -1,8 +1,10 @@
-"""The rows of the map and of the table: layers, or blocks that open, many of them in groups that open."""
+"""The rows of the map and of the table: layers, or blocks that open, many of them in groups, and groups of groups, that
+open."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 
@@ -10,7 +12,8 @@ MOST_BLOCKS = 48
 """Of more blocks, neighbours are joined to groups."""
 
 GROUPS = 24
-"""Groups that many blocks are joined to, about: a map of 12 lines shows them all."""
+"""Groups that many blocks are joined to, about, and blocks or smaller groups in one of them: a map of 12 lines shows
+them all."""
 
 MOST_LAYERS = 256
 """A network of more layers is shown in blocks unless somebody asks for layers."""
@@ -26,6 +29,7 @@ class Row:
         level: how many rows it lies inside of.
         open: whether its members follow it; None where it has none.
         first, last: its columns, of layers or of blocks, `last` not among them.
+        shuts: names of the open groups for which it stands aside, all groups beside them in one; none of others.
     """
 
     name: str
@@ -34,6 +38,12 @@ class Row:
     open: bool | None
     first: int
     last: int
+    shuts: frozenset[str] = frozenset()
+
+    @property
+    def changes(self) -> frozenset[str]:
+        """Names of the rows that open, or close, when somebody opens or closes this one."""
+        return self.shuts or frozenset({self.name})
 
     @property
     def unit(self) -> str:
@@ -49,25 +59,50 @@ def of_layers(layers: tuple[str, ...]) -> tuple[Row, ...]:
 def of_blocks(
     blocks: tuple[str, ...], members: dict[str, list[tuple[str, int]]], opened: frozenset[str]
 ) -> tuple[Row, ...]:
-    """Return a row for each block, or for each group of many, and what lies inside of those that are open.
+    """Return a row for each block, or for each group of many, and what lies inside of those that are open: blocks, or
+    smaller groups.
+
+    Where an open group leaves no room for those beside it, they are joined to one row before it and one behind it.
 
     Args:
         blocks: all blocks, shallow first.
         members: block -> its layers, name and column each; a block without any does not open.
         opened: names of the rows that are open.
     """
+    return tuple(_inside(blocks, members, opened, (0, len(blocks)), 0))
+
+
+def _inside(blocks, members, opened: frozenset[str], span: tuple[int, int], level: int) -> list[Row]:
+    """Return the rows of the blocks of a span, which lie inside of so many others."""
+    first, last = span
+    if last - first <= (GROUPS if level else MOST_BLOCKS):
+        places = range(first, last)
+        return [row for at in places for row in _block(blocks[at], at, level, members.get(blocks[at], []), opened)]
+    size = -(-(last - first) // GROUPS)
+    parts = [_group(blocks, begin, min(begin + size, last), level, opened) for begin in range(first, last, size)]
+    open_parts = [each for each in parts if each.open]
+    taken = len(parts) + sum(min(each.last - each.first, GROUPS) for each in open_parts)
+    shut = frozenset(each.name for each in open_parts) if taken > GROUPS else frozenset()
     rows: list[Row] = []
-    size = -(-len(blocks) // GROUPS) if len(blocks) > MOST_BLOCKS else 1
-    for first in range(0, len(blocks), size):
-        last = min(first + size, len(blocks))
-        grouped = last - first > 1
-        if grouped:
-            rows.append(Row(name := f"{blocks[first]} to {blocks[last - 1]}", "group", 0, name in opened, first, last))
-            if name not in opened:
-                continue
-        for place in range(first, last):
-            rows += _block(blocks[place], place, int(grouped), members.get(blocks[place], []), opened)
-    return tuple(rows)
+    for is_open, beside in groupby(parts, key=lambda each: each.open):
+        together = list(beside)
+        if shut and not is_open and len(together) > 1:
+            joined = _group(blocks, together[0].first, together[-1].last, level, frozenset())
+            rows.append(replace(joined, shuts=shut))
+            continue
+        for part in together:
+            if part.last - part.first == 1:
+                name = blocks[part.first]
+                rows += _block(name, part.first, level, members.get(name, []), opened)
+            else:
+                rows.append(part)
+                rows += _inside(blocks, members, opened, (part.first, part.last), level + 1) if is_open else []
+    return rows
+
+
+def _group(blocks: tuple[str, ...], first: int, last: int, level: int, opened: frozenset[str]) -> Row:
+    name = f"{blocks[first]} to {blocks[last - 1]}"
+    return Row(name, "group", level, name in opened, first, last)
 
 
 def _block(name: str, place: int, level: int, layers: list[tuple[str, int]], opened: frozenset[str]) -> list[Row]:

@@ -21,7 +21,7 @@ COUNTS = (
 )  # fmt: skip
 NUMBERS = (
     "time", "code", "loss", "accuracy", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy",
-    "callback_seconds", "reader_seconds", *SCORES,
+    "seconds", "callback_seconds", "reader_seconds", *SCORES,
 )  # fmt: skip
 TEXTS = ("backend", "device", "device_name", "level", "file", "status", "reason", "command", "boot", "advice")
 """Names of facts by what they are: whole numbers from 0, numbers or null, texts or null."""

@@ -23,6 +23,10 @@ from reskeras.telemetry.writing import StatisticsWriter
 PERIOD = 0.1
 """Seconds between two readings of the device, unless the ring fills up earlier."""
 
+TELL_SECONDS = 20.0
+"""Seconds after the first reading at which it is told what measuring takes; then again each time a `fit` has lasted
+twice as long."""
+
 
 class GradientMonitor(keras.callbacks.Callback):
     """Measures every step of a `fit` from inside the compiled step, and writes a run that can be watched live.
@@ -62,7 +66,6 @@ class GradientMonitor(keras.callbacks.Callback):
         self._noise = (0.0, 0.0)
         self._drain: Drain | None = None
         self._begun = 0
-        self._seconds = 0.0
 
     @property
     def level(self) -> str:
@@ -111,6 +114,7 @@ class GradientMonitor(keras.callbacks.Callback):
         self._in_force = self._level
         self._began = self._begun
         self._read_at_step, self._read_at_time = self._begun, time.perf_counter()
+        self._fit_began, self._seconds, self._tell_at = self._read_at_time, 0.0, None
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch_began = self._begun
@@ -138,6 +142,7 @@ class GradientMonitor(keras.callbacks.Callback):
             if slow:
                 # Steps this long are over on the device by now: the newest row need not wait for the next reading.
                 self._hand_over()
+            self._tell_cost_when_due(now)
         self._seconds += time.perf_counter() - now
 
     # Validation sets the running means to 0, and may last: what there is is read before it begins.
@@ -160,8 +165,7 @@ class GradientMonitor(keras.callbacks.Callback):
         self._end_epoch()
         self._drain.finish()
         self._writer.flush()
-        cost = {"steps": self._begun - self._began, "callback_seconds": self._seconds}
-        self._note("telemetry", level=self._level, reader_seconds=self._drain.seconds, **cost)
+        self._tell_cost()
         self._drain = None
         if self._script:
             self._script.end("stopped" if self._model.stop_training else "finished")
@@ -216,7 +220,21 @@ class GradientMonitor(keras.callbacks.Callback):
         self._in_force = self._level
         make_ready(self._model, self._level)
         self._model.make_train_function()
-        self._note("telemetry", level=self._level)
+        self._tell_cost()
+
+    def _tell_cost_when_due(self, now: float) -> None:
+        # Counted from the first reading: a short training, however long its step is compiled, tells it at its end.
+        if self._tell_at is None:
+            self._tell_at = now + TELL_SECONDS
+        elif now >= self._tell_at:
+            self._tell_cost()
+            self._tell_at = now + (now - self._fit_began)
+
+    def _tell_cost(self) -> None:
+        """Tell the level in force, and what measuring has taken of this `fit` so far."""
+        lasted = time.perf_counter() - self._fit_began
+        cost = {"callback_seconds": self._seconds, "reader_seconds": self._drain.seconds, "seconds": lasted}
+        self._note("telemetry", level=self._level, steps=self._done - self._began, **cost)
 
     def _note(self, event: str, **facts) -> None:
         if self._script:

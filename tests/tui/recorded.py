@@ -12,7 +12,7 @@ from reskeras.request import check_request
 from reskeras.runs import Run, create, liveness
 from reskeras.runs.events import EventWriter
 from reskeras.runs.series import CURVE, RowWriter
-from reskeras.runs.statistics import OF_BLOCKS
+from reskeras.runs.statistics import OF_BLOCKS, OF_RUN
 from reskeras.runs.tables import TableWriter, header
 
 
@@ -42,6 +42,7 @@ class RecordedRun:
         request = check_request(architecture, options, {"epochs": 4, "telemetry": level})
         self.probes = probes
         self.blocks: TableWriter | None = None
+        self.whole: TableWriter | None = None
         self.run: Run = create(request.settings, parent)
         self.layers, self.steps, self.step = layers, steps, 0
         self.lock = liveness.hold(self.run.lock_path)
@@ -73,11 +74,18 @@ class RecordedRun:
             names = tuple(dict.fromkeys(block for _, block in weights))
             statistics, columns = [each.name for each in OF_BLOCKS], {"block": tuple(range(len(names)))}
             self.blocks = TableWriter(self.run.folder / "blocks", header(statistics, {"block": names}, columns))
+        known = header([each.name for each in OF_RUN], {"run": ("run",)}, {"run": (0,)})
+        self.whole = TableWriter(self.run.folder / "run", known)
         self.curve = RowWriter(self.run.curve_path, CURVE)
         return self
 
     def grow(self, steps: int) -> RecordedRun:
-        """Write so many steps, with a point of the curve for every second one, and epochs where they end."""
+        """Write so many steps, with a point of the curve for every second one, and epochs where they end; the learning
+        rate falls evenly from 0.1 to 0."""
+        ahead = np.arange(self.step + 1, self.step + steps + 1)
+        of_run = np.full((steps, len(OF_RUN), 1), np.nan, np.float32)
+        of_run[:, 0, 0] = 0.1 * (1 - ahead / self.steps)
+        self.whole.add(ahead, of_run)
         for _ in range(steps):
             self.step += 1
             self._write_step()

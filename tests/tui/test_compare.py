@@ -43,7 +43,7 @@ def test_a_damaged_run_is_told_and_the_others_are_shown(tmp_path):
     plain, residual = [each.finish() for each in pair(tmp_path)]
     (plain.run.folder / "weights.json").write_text("{")
     found = CompareReader([plain.run, residual.run]).read()
-    assert "not JSON" in found.runs[0].trouble and not len(found.runs[0].profile)
+    assert "not JSON" in found.runs[0].snapshot.trouble and not len(found.runs[0].profile)
     assert len(found.runs[1].profile) == 10
     with pytest.raises(RunError):
         plain.run.series("gradient_norm")

@@ -6,14 +6,16 @@ from dataclasses import replace
 
 import pytest
 from reskeras_tui.command_line import command_line
+from reskeras_tui.screens.design import checked
 from reskeras_tui.widgets.data_suggester import DataSuggester
 from reskeras_tui.widgets.field import OptionField
-from reskeras_tui.widgets.form import DesignForm, help_text
+from reskeras_tui.widgets.form import DesignForm, FormValues, help_text
 from reskeras_tui.widgets.preset_field import OWN
 from textual.events import Key
 from textual.widgets import Button, Input, Select, Switch
 from watching import text_of, until, words_of
 
+from reskeras import datasets
 from reskeras.architectures import Preset
 from reskeras.catalogue import ARCHITECTURES
 from reskeras.options import describe
@@ -234,12 +236,11 @@ def typed(value) -> str:
 
 def test_the_command_holds_what_differs_from_the_defaults():
     for name, entry in OURS.items():
-        settings = check_request(name, {}, {}).settings
-        assert shlex.split(command_line(settings)) == ["reskeras", "train", name]
+        assert shlex.split(command_line(check_request(name, {}, {}))) == ["reskeras", "train", name]
         # The words, and how many of them are read, are no fewer than the data has.
         wanted = {**entry.tiny, **{key: 9000 for key in ("vocabulary", "positions") if key in entry.tiny}}
-        settings = check_request(name, wanted, {"steps": 3, "learning_rate": 0.01}).settings
-        words = shlex.split(command_line(settings, "a folder"))
+        request = check_request(name, wanted, {"steps": 3, "learning_rate": 0.01})
+        words = shlex.split(command_line(request, "a folder"))
         assert words[-2:] == ["--runs", "a folder"]
         given = dict(zip(words[3:-2:2], words[4:-2:2], strict=True))
         assert given.pop("--steps") == "3" and given.pop("--learning-rate") == "0.01"
@@ -247,9 +248,17 @@ def test_the_command_holds_what_differs_from_the_defaults():
         tiny = {"--" + key.replace("_", "-"): typed(value) for key, value in wanted.items()}
         assert given == {flag: value for flag, value in tiny.items() if defaults[flag] != value}
     # Beside a recipe, what is not the recipe's.
-    settings = check_request("resnet", {}, {"recipe": "cifar", "epochs": 5, "batch_size": 32}).settings
+    request = check_request("resnet", {}, {"recipe": "cifar", "epochs": 5, "batch_size": 32})
     words = ["reskeras", "train", "resnet", "--recipe", "cifar", "--epochs", "5", "--batch-size", "32"]
-    assert shlex.split(command_line(settings)) == words
+    assert shlex.split(command_line(request)) == words
+
+
+def test_an_edit_has_the_data_described_once(monkeypatch):
+    looked, describe_data = [], datasets.describe
+    monkeypatch.setattr(datasets, "describe", lambda *words: looked.append(words) or describe_data(*words))
+    found = checked(FormValues("bert", {"depth": "2"}, {"data": "python_text"}))
+    assert not found.problems and found.costs and "--depth 2" in command_line(found.request)
+    assert len(looked) == 1
 
 
 def test_files_of_every_kind_that_is_read_are_suggested(tmp_path):

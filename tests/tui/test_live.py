@@ -10,9 +10,10 @@ from reskeras_tui.curves import thinned
 from reskeras_tui.follow import RunReader
 from reskeras_tui.kept import MOST_ROWS, Norms
 from reskeras_tui.log_reader import plain_line
+from reskeras_tui.rows import of_blocks
 from reskeras_tui.screens.live import LiveScreen
 from reskeras_tui.widgets.run_status import RunStatus
-from watching import text_of, until
+from watching import text_of, until, words_of
 
 from reskeras.runs import launch
 from reskeras.runs.tables import cut_table
@@ -67,16 +68,23 @@ def test_a_thousand_layers_are_groups_that_open(bench, tmp_path):
         norms = run.run.series("gradient_norm", "block").largest
         np.testing.assert_allclose(heatmap._values[:, 0], norms[:, :21].max(1))
         await pilot.press("down", "enter")
-        await until(pilot, lambda: len(heatmap._names) == 24 + 21, "the blocks of the first group")
+        # The other groups stand aside, in one row.
+        await until(pilot, lambda: len(heatmap._names) == 1 + 21 + 1, "the blocks of the first group")
+        assert heatmap._names[-1] == "+ stage1_block22 to stage1_block500"
         assert heatmap._names[:3] == ["- stage1_block1 to stage1_block21", "  + stage1_block1", "  + stage1_block2"]
         np.testing.assert_allclose(heatmap._values[:, 1:22], norms[:, :21])
+        np.testing.assert_allclose(heatmap._values[:, 22], norms[:, 21:].max(1))
         heatmap.select(1)
         await pilot.press("enter")
-        await until(pilot, lambda: len(heatmap._names) == 24 + 21 + 2, "the layers of the first block")
+        await until(pilot, lambda: len(heatmap._names) == 1 + 21 + 1 + 2, "the layers of the first block")
         assert heatmap._names[2:4] == ["    stage1_block1_conv1", "    stage1_block1_conv2"]
         np.testing.assert_allclose(heatmap._values[:, 2:4], run.run.series("gradient_norm", "layer").largest[:, :2])
         await pilot.press("enter")
-        await until(pilot, lambda: len(heatmap._names) == 24 + 21, "the block closed")
+        await until(pilot, lambda: len(heatmap._names) == 1 + 21 + 1, "the block closed")
+        heatmap.select(22)
+        await until(pilot, lambda: "enter shows all groups" in words_of(app, "#reading"))
+        await pilot.press("enter")
+        await until(pilot, lambda: len(heatmap._names) == 24 and heatmap.row == 1, "all groups, the cursor on the next")
         await pilot.press("b")
         await until(pilot, lambda: len(heatmap._names) == 1000, "layers")
         starts = heatmap._plan.groups
@@ -85,6 +93,28 @@ def test_a_thousand_layers_are_groups_that_open(bench, tmp_path):
 
     bench(story, size=(80, 24))
     run.close()
+
+
+def test_groups_hold_groups_until_a_block_is_reached():
+    blocks = tuple(f"block{place}" for place in range(5000))
+    members = {name: [(f"{name}_conv", place)] for place, name in enumerate(blocks)}
+    opened, goal = frozenset(), 3210
+    for level, most in enumerate((24, 28, 28, 28)):
+        rows = of_blocks(blocks, members, opened)
+        assert len(rows) <= most
+        closed = [row for row in rows if row.kind != "layer" and not row.open]
+        covered = [place for row in closed for place in range(row.first, row.last)]
+        assert sorted([*covered, *(row.first for row in rows if row.kind == "block" and row.open)]) == list(range(5000))
+        [row] = [row for row in closed if row.first <= goal < row.last] or [None]
+        if level < 3:
+            assert row.level == level and not row.shuts
+            opened |= row.changes
+    assert [row.name for row in rows if row.level == 3] == ["block3210_conv"]
+    aside = [row for row in rows if row.shuts]
+    assert {row.level for row in aside} == {0, 1} and aside[0].first == 0 and aside[-1].last == 5000
+    for row in aside:
+        opened -= row.changes
+    assert len(of_blocks(blocks, members, opened)) == 24
 
 
 def test_each_end_is_told(bench, tmp_path):

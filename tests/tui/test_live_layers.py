@@ -253,9 +253,11 @@ def test_learning_rate_telemetry_and_checkpoint_are_asked_for_and_acknowledged(b
         assert asked()["checkpoint"] is None and len(asked()) == 3
         for path in run.run.commands_path.iterdir():
             path.unlink()
+        run.events.write("telemetry", level="probes", steps=20, callback_seconds=0.1, reader_seconds=1.0, seconds=5.0)
         run.events.write("answer", done=True, asked="learning_rate", value=1e-4, step=21)
         await until(pilot, lambda: "✓ learning rate 0.0001 at step 21" in text_of(app), "the answer")
         assert "not taken up yet" not in text_of(app)
+        assert "telemetry probes, 2.0 % of the time   learning rate 0.09" in words_of(app, "#status")
         run.events.write("answer", done=False, asked="checkpoint", step=22, refusal="The disk is full.")
         await until(pilot, lambda: "✗ checkpoint refused: The disk is full." in text_of(app), "the refusal")
 
@@ -279,6 +281,8 @@ def test_curves_change_metric_axis_and_smoothing(bench, tmp_path):
         await until(pilot, lambda: loss._series[0].name == "loss" and not loss.log_y)
         await pilot.press("c")
         await until(pilot, lambda: metric.display and metric._series[0].name == "span_f1" and "span_f1" in text_of(app))
+        await pilot.press("c")
+        await until(pilot, lambda: metric._series[0].name == "learning rate" and len(metric._series[0].x) == 60)
         await pilot.press("c")
         await until(pilot, lambda: app.screen.query_one("#accuracy").display and not metric.display)
 

@@ -7,6 +7,7 @@ from reskeras_tui.follow import RunReader
 from reskeras_tui.replaying import JUMP, SPEEDS, WHOLE_SECONDS, Player, cut
 from reskeras_tui.screens.live import LiveScreen
 from reskeras_tui.screens.replay import ReplayScreen
+from reskeras_tui.widgets.layers_pane import LayersPane
 from watching import text_of, until, words_of
 
 from reskeras.runs.folder import LIVE_STATES
@@ -24,6 +25,8 @@ def test_a_cut_holds_what_was_known_then(tmp_path):
         assert list(then.validation.step) == [each for each in (50, 100, 150) if each <= step]
         assert "tested" not in then.events and "end" not in then.events and "training" in then.events
         assert not then.is_live and then.state not in LIVE_STATES
+        assert list(then.rates.step) == list(range(1, step + 1))
+        assert then.learning_rate == (pytest.approx(0.1 * (1 - step / 200)) if step else None)
     assert {"tested", "end"} <= set(cut(whole, 200).events) and len(cut(whole, 200).steps) == 200
 
 
@@ -100,6 +103,34 @@ def test_a_run_is_played_scrubbed_and_left(bench, tmp_path):
         await until(pilot, lambda: type(app.screen) is LiveScreen and "✓ finished" in words_of(app, "#status"))
 
     bench(story, size=(100, 30), listed=True)
+
+
+def test_the_table_is_that_of_the_step(bench, tmp_path):
+    run = RecordedRun(tmp_path, layers=120, probes=True).begin().grow(200).finish()
+    norms, weights = (run.run.series(each, "block").median for each in ("gradient_norm", "weight_norm"))
+
+    async def story(app, pilot):
+        await pilot.press("g")
+        await until(pilot, lambda: isinstance(app.screen, ReplayScreen) and app.screen._whole is not None)
+        screen, table = app.screen, app.screen.query_one("#table")
+        screen.player.playing = False
+        await pilot.press("b", "v", "less_than_sign", *["full_stop"] * 8)
+        # Groups of blocks, the first of them open.
+        screen.post_message(LayersPane.Opened(frozenset({"stage1_block1 to stage1_block3"})))
+        await until(pilot, lambda: len(table._names) == 20 + 3 and "weight" in table._columns, "the table")
+        await until(pilot, lambda: screen._sheet.step == 40 and screen._sheet.rows == screen._whole.rows)
+        assert table._columns["gradient"][1:4] == pytest.approx(np.median(norms[:40, :3], axis=0), rel=1e-5)
+        assert table._columns["start"][0] == pytest.approx(np.median(norms[:10, :3], axis=0).max(), rel=1e-5)
+        assert table._columns["weight"][1:4] == pytest.approx(weights[39, :3], rel=1e-5)
+        assert table._columns["weight"][4] == pytest.approx(weights[39, 3:6].max(), rel=1e-5)
+        assert "learning rate 0.08" in words_of(app, "#status")
+        await pilot.press("right_square_bracket", "c")
+        await until(pilot, lambda: table._columns["weight"][1] == pytest.approx(weights[40, 0], rel=1e-5), "step 41")
+        rate = app.screen.query_one("#metric")
+        await until(pilot, lambda: rate.display and rate._series[0].name == "learning rate")
+        assert rate._series[0].y == pytest.approx(0.1 * (1 - np.arange(1, 42) / 200))
+
+    bench(story, size=(130, 40), listed=True)
 
 
 def test_time_passes_by_itself(bench, tmp_path):

@@ -101,7 +101,7 @@ def test_the_backend_measured_to_be_the_fastest_is_shown_prepared_and_started(ma
     async def story(app, pilot):
         await until(pilot, lambda: made, "the worker")
         assert words_of(app, "#start-message") == "✓ ready: auto takes tensorflow, 31 ms a step"
-        assert words_of(app, "#command") == f"$ {command_line(request.settings, tmp_path)}"
+        assert words_of(app, "#command") == f"$ {command_line(request, tmp_path)}"
         await pilot.press("ctrl+s")
         await until(pilot, lambda: started, "the start")
 

@@ -195,7 +195,7 @@ class DesignScreen(Screen):
         self.query_one("#plan-title", Label).update(f"{plan.name}   {count(plan.parameters(), 'parameter')}")
         self.query_one("#plan-costs", Label).update(costs_text)
         self.query_one(PlanView).show(plan)
-        self.query_one("#command", Static).update("$ " + command_line(request.settings, self.app.runs))
+        self.query_one("#command", Static).update("$ " + command_line(request, self.app.runs))
         told = choice.measured.get(choice.backend)
         self._say(f"✓ ready: auto takes {choice.backend}, {told.milliseconds()} a step" if told else "✓ ready", "")
         self._prepare_worker(on_backend(request, choice.backend).settings)
@@ -253,14 +253,14 @@ class DesignScreen(Screen):
     def action_copy_command(self) -> None:
         """Hand the command to the terminal's clipboard."""
         if request := self.check_now():
-            self.app.copy_to_clipboard(command_line(request.settings, self.app.runs))
+            self.app.copy_to_clipboard(command_line(request, self.app.runs))
             self.notify("The command is in the clipboard, if this terminal has one.", timeout=3)
 
     def action_show_code(self) -> None:
         """Show the command and the Python program that do the same, to copy or to keep."""
         if request := self.check_now():
             program = python_snippet(request.settings, self._choice.backend, self.app.runs)
-            command = command_line(request.settings, self.app.runs)
+            command = command_line(request, self.app.runs)
             self.app.push_screen(CodeScreen(request.settings.title, command, program))
 
     @on(Button.Pressed, "#start")

@@ -215,7 +215,7 @@ class LiveScreen(Screen):
 
     @on(LayersPane.Opened)
     def _open(self, event: LayersPane.Opened) -> None:
-        self._look(opened=self.view.opened ^ {event.name})
+        self._look(opened=self.view.opened ^ event.names)
 
     def _look(self, **changes) -> None:
         """Have something else of the layers read."""

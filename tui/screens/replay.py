@@ -5,15 +5,19 @@ from __future__ import annotations
 import time
 from typing import ClassVar
 
-from textual import on
+import numpy as np
+from textual import on, work
 from textual.binding import Binding
+from textual.message import Message
 from textual.screen import ActiveBinding
 from textual.widgets import Footer
 
-from reskeras.runs import Run
+from reskeras.runs import Run, RunError
 
+from ..courses import values_at
 from ..follow import Snapshot
 from ..replaying import Player, cut
+from ..rows import Row
 from ..widgets.fitting_footer import fitted
 from ..widgets.transport import Transport
 from .live import FIRST_KEYS, LiveScreen
@@ -23,6 +27,20 @@ REPLAY_KEYS = (
     *("next_quantity", "next_view", "toggle_rows"),
 )
 """Actions, the one first that is to be in the footer however narrow it is."""
+
+
+class SheetRead(Message):
+    """What was measured of rows at a step was read.
+
+    Args:
+        rows: the rows.
+        step: the step.
+        sheet: quantity -> the value of each row, (rows,).
+    """
+
+    def __init__(self, rows: tuple[Row, ...], step: int, sheet: dict[str, np.ndarray]) -> None:
+        super().__init__()
+        self.rows, self.step, self.sheet = rows, step, sheet
 
 
 class ReplayScreen(LiveScreen):
@@ -52,6 +70,7 @@ class ReplayScreen(LiveScreen):
         self._whole: Snapshot | None = None
         self._ticked = time.monotonic()
         self._transport = Transport(id="transport")
+        self._sheet, self._reading_sheet = SheetRead((), -1, {}), False
 
     @property
     def active_bindings(self) -> dict[str, ActiveBinding]:
@@ -72,8 +91,34 @@ class ReplayScreen(LiveScreen):
         # The last reading may arrive while the screen is being taken down.
         if self._whole is None or not (self.is_mounted and self._transport.is_attached):
             return
-        super().show(cut(self._whole, int(self.player.step)))
+        step = int(self.player.step)
+        super().show(cut(self._whole, step, self._sheet_at(step)))
         self._transport.show(self.player)
+
+    # The table
+
+    def _sheet_at(self, step: int) -> dict[str, np.ndarray] | None:
+        """Return what was read last of the rows of the table; where it is of another step, this one is read."""
+        rows = self._whole.rows
+        if self._whole.view.sheet and (self._sheet.rows, self._sheet.step) != (rows, step) and not self._reading_sheet:
+            self._reading_sheet = True
+            self._read_sheet(rows, step)
+        return self._sheet.sheet if self._sheet.rows == rows else None
+
+    @work(thread=True, group="sheet", exit_on_error=False)
+    def _read_sheet(self, rows: tuple[Row, ...], step: int) -> None:
+        try:
+            found = values_at(self.run, rows, step)
+        except (RunError, OSError, ValueError):
+            # The reading of the run says what is wrong with it.
+            found = {}
+        self.post_message(SheetRead(rows, step, found))
+
+    def on_sheet_read(self, message: SheetRead) -> None:
+        self._sheet, self._reading_sheet = message, False
+        self._draw_now()
+
+    # Time
 
     def _tick(self) -> None:
         now = time.monotonic()

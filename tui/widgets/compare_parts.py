@@ -143,6 +143,6 @@ def span_of(each: Compared) -> str:
 
 def verdict_lines(each: Compared) -> list[str]:
     """Return what can be said of a run, worst first, a line each."""
-    if each.trouble:
-        return [f"✗ {each.trouble}"]
+    if each.snapshot.trouble:
+        return [f"✗ {each.snapshot.trouble}"]
     return [f"{one.symbol} {one.kind}: {one.text}" for one in each.verdicts] or ["• no verdict yet"]

@@ -9,9 +9,9 @@ from rich.segment import Segment
 from textual import events
 from textual.binding import Binding
 from textual.geometry import Region
-from textual.message import Message
 from textual.strip import Strip
 
+from ..messages import RowMoved, RowOpened
 from ..plots.heatmap import HeatMap
 from ..plots.scale import TimeBins, log10_norms
 
@@ -46,20 +46,6 @@ class CursorMap(HeatMap, can_focus=True):
     DEFAULT_CSS = """
     CursorMap .heatmap--cursor { background: $foreground; color: $background; text-style: bold; }
     """
-
-    class Moved(Message):
-        """The cursor was moved to a row."""
-
-        def __init__(self, row: int) -> None:
-            super().__init__()
-            self.row = row
-
-    class Opened(Message):
-        """A row is to be opened, or closed."""
-
-        def __init__(self, row: int) -> None:
-            super().__init__()
-            self.row = row
 
     def __init__(self, *, glyphs: str = "auto", id: str | None = None) -> None:
         super().__init__(glyphs=glyphs, id=id)
@@ -183,7 +169,7 @@ class CursorMap(HeatMap, can_focus=True):
     def action_open_row(self) -> None:
         """Open the row under the cursor, or close it."""
         if self.row is not None:
-            self.post_message(self.Opened(self.row))
+            self.post_message(RowOpened(self.row))
 
     def _go_to_column(self, column: int) -> None:
         if column >= len(self._shown) - 1:
@@ -194,7 +180,7 @@ class CursorMap(HeatMap, can_focus=True):
     def _tell(self) -> None:
         self._paint_cursor()
         if self.row is not None:
-            self.post_message(self.Moved(self.row))
+            self.post_message(RowMoved(self, self.row))
 
     def on_click(self, event: events.Click) -> None:
         """Put the cursor where the mouse is; a second click opens the row."""

@@ -1,4 +1,4 @@
-"""The curves of a run: its loss, and below it accuracy or another metric."""
+"""The curves of a run: its loss, and below it accuracy, another metric, or the learning rate."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from ..plots.lines import LinePlot, Series
 
 TRAINING_STYLE, VALIDATION_STYLE = "$secondary", "$accent"
 """The theme's colours of the two kinds of curve; marks for validation tell them apart by shape too."""
+
+LEARNING_RATE = "learning rate"
+"""What its curve is called; it comes last, so that a metric is shown where nobody chooses."""
 
 SMOOTHINGS = (1, 10, 50)
 """Points over which a curve is averaged."""
@@ -52,8 +55,7 @@ class CurvesPane(Vertical):
         """Show another metric below the loss."""
         names = self._names()
         if names:
-            place = names.index(self._chosen) if self._chosen in names else 0
-            self._chosen = names[(place + 1) % len(names)]
+            self._chosen = names[(names.index(self._second(names)) + 1) % len(names)]
             self._draw()
 
     def next_log_axis(self) -> None:
@@ -80,22 +82,28 @@ class CurvesPane(Vertical):
         snapshot = self._snapshot
         if snapshot is None:
             return []
-        return ["accuracy"] * snapshot.has_accuracy + [metric.name for metric in snapshot.metrics]
+        rate = [LEARNING_RATE] * (len(snapshot.rates.step) > 0)
+        return ["accuracy"] * snapshot.has_accuracy + [metric.name for metric in snapshot.metrics] + rate
+
+    def _second(self, names: list[str]) -> str:
+        """Return which curve stands below the loss: the one that was chosen, else the first there is."""
+        return self._chosen if self._chosen in names else next(iter(names), "")
 
     def _draw(self) -> None:
         snapshot, names = self._snapshot, self._names()
         if snapshot is None:
             return
-        if self._chosen not in names:
-            self._chosen = names[0] if names else ""
+        second = self._second(names)
         curve, validation = snapshot.curve, snapshot.validation
         self._draw_curve("loss", curve["step"], curve["loss"], validation.step, validation.loss)
-        self._plots["accuracy"].display = self._chosen == "accuracy"
-        self._plots["metric"].display = bool(self._chosen) and self._chosen != "accuracy"
-        if self._chosen == "accuracy":
+        self._plots["accuracy"].display = second == "accuracy"
+        self._plots["metric"].display = second not in ("", "accuracy")
+        if second == "accuracy":
             self._draw_curve("accuracy", curve["step"], curve["accuracy"], validation.step, validation.accuracy)
+        elif second == LEARNING_RATE:
+            self._plot("metric", Series(LEARNING_RATE, *snapshot.rates, TRAINING_STYLE))
         for metric in snapshot.metrics:
-            if metric.name == self._chosen:
+            if metric.name == second:
                 self._plot(
                     "metric",
                     Series(metric.name, metric.step, metric.training, TRAINING_STYLE, marks=True),

@@ -9,10 +9,10 @@ from rich.segment import Segment
 from textual import events
 from textual.binding import Binding
 from textual.geometry import Region
-from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from ..messages import RowMoved, RowOpened
 from ..plots.colours import narrow, resolve_glyphs, shorten
 from ..plots.scale import short_number
 
@@ -50,20 +50,6 @@ class LayerTable(Widget, can_focus=True):
         Binding("enter,space", "open_row", "Open a row", show=False),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {"table--heading", "table--name", "table--cursor"}
-
-    class Moved(Message):
-        """The cursor was moved to a row."""
-
-        def __init__(self, row: int) -> None:
-            super().__init__()
-            self.row = row
-
-    class Opened(Message):
-        """A row is to be opened, or closed."""
-
-        def __init__(self, row: int) -> None:
-            super().__init__()
-            self.row = row
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -141,12 +127,12 @@ class LayerTable(Widget, can_focus=True):
             return
         self.row = 0 if self.row is None else min(max(self.row + by, 0), len(self._names) - 1)
         self._draw()
-        self.post_message(self.Moved(self.row))
+        self.post_message(RowMoved(self, self.row))
 
     def action_open_row(self) -> None:
         """Open the row under the cursor, or close it."""
         if self.row is not None:
-            self.post_message(self.Opened(self.row))
+            self.post_message(RowOpened(self.row))
 
     def on_click(self, event: events.Click) -> None:
         """Put the cursor where the mouse is; a second click opens the row."""

@@ -17,9 +17,11 @@ from .. import answers
 from ..courses import title
 from ..follow import Snapshot
 from ..kept import Profile
+from ..messages import RowMoved, RowOpened
 from ..plots.colours import app_colour_depth, resolve_glyphs
 from ..plots.lines import LinePlot, Series
 from ..plots.scale import short_number
+from ..rows import Row
 from .cursor_map import CursorMap
 from .layer_table import HEADINGS, LayerTable
 from .verdict_lines import VerdictLines
@@ -52,11 +54,11 @@ class LayersPane(Vertical):
     """
 
     class Opened(Message):
-        """A row is to be opened, or closed."""
+        """Rows of these names are to be opened, or closed."""
 
-        def __init__(self, name: str) -> None:
+        def __init__(self, names: frozenset[str]) -> None:
             super().__init__()
-            self.name = name
+            self.names = names
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -109,6 +111,21 @@ class LayersPane(Vertical):
         before, self._snapshot = self._snapshot, snapshot
         same = before is not None and snapshot.is_live and before.view == snapshot.view and before.rows == snapshot.rows
         self._draw(calm=same and time.monotonic() < self._calm_until)
+        if before is not None and before.rows != snapshot.rows and before.by == snapshot.by:
+            self._follow_row(before.rows, snapshot.rows)
+
+    def _follow_row(self, before: tuple[Row, ...], rows: tuple[Row, ...]) -> None:
+        """Leave the cursor on the row that it is on; where that is gone, on the one that holds it now."""
+        place = self._map.row
+        if place is None or place >= len(before):
+            return
+        was = before[place]
+        same = [at for at, row in enumerate(rows) if row.name == was.name]
+        around = [at for at, row in enumerate(rows) if row.unit == was.unit and row.first <= was.first < row.last]
+        if found := same or around[-1:]:
+            self._map.select(found[0])
+            self._table.select(found[0])
+            self._read_cell()
 
     def _draw(self, calm: bool = False) -> None:
         """Draw everything, or where it is to be calm the map alone."""
@@ -159,7 +176,9 @@ class LayersPane(Vertical):
         step = f"step {found.last:,}"
         if found.first != found.last:
             step = f"largest of steps {found.first:,} to {found.last:,}"
-        opens = {True: "   enter closes it", False: "   enter opens it", None: ""}[snapshot.rows[found.row].open]
+        row = snapshot.rows[found.row]
+        opens = {True: "   enter closes it", False: "   enter opens it", None: ""}[row.open]
+        opens = "   enter shows all groups" if row.shuts else opens
         return f"{name}   {step}   {quantity} {value}{opens}"
 
     # The profile
@@ -192,28 +211,21 @@ class LayersPane(Vertical):
 
     # One cursor for both
 
-    @on(CursorMap.Moved)
-    def _map_moved(self, event: CursorMap.Moved) -> None:
-        self._table.select(event.row)
-        self._cursor_moved()
-
-    @on(LayerTable.Moved)
-    def _table_moved(self, event: LayerTable.Moved) -> None:
-        self._map.select(event.row)
-        self._cursor_moved()
-
-    def _cursor_moved(self) -> None:
+    @on(RowMoved)
+    def _moved(self, event: RowMoved) -> None:
+        event.stop()
+        other = self._map if event.control is self._table else self._table
+        other.select(event.row)
         if self._snapshot is not None:
             self._read_cell()
             self._draw_profile(self._snapshot)
 
-    @on(CursorMap.Opened)
-    @on(LayerTable.Opened)
-    def _opened(self, event: CursorMap.Opened | LayerTable.Opened) -> None:
+    @on(RowOpened)
+    def _opened(self, event: RowOpened) -> None:
         event.stop()
         snapshot = self._snapshot
         if snapshot is not None and event.row < len(snapshot.rows) and snapshot.rows[event.row].open is not None:
-            self.post_message(self.Opened(snapshot.rows[event.row].name))
+            self.post_message(self.Opened(snapshot.rows[event.row].changes))
 
 
 def _say(widget: Static, text: str, layout: bool = False) -> None:

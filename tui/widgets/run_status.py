@@ -208,17 +208,19 @@ def _width(facts: list[Fact]) -> int:
 
 
 def _costs(snapshot: Snapshot) -> Iterator[Fact]:
-    """Give what the run takes: its memory, and what measuring it does."""
+    """Give what the run takes: its memory, and what measuring it does; and how fast it learns."""
     memory, telemetry = snapshot.events.get("memory", {}), snapshot.events.get("telemetry", {})
     taken, room = memory.get("resident") or memory.get("expected"), memory.get("room")
     if snapshot.is_live and _is_size(taken):
         yield Fact("memory ", words.size(taken), f" of {words.size(room)}" if _is_size(room) else "")
     if snapshot.level:
         seconds = telemetry.get("callback_seconds")
-        total = float(snapshot.curve["seconds"][-1]) if len(snapshot.curve) else 0.0
-        # The worker tells what it took when it ends.
-        cost = f", {100 * seconds / total:.1f} % of the time" if _is_size(seconds) and total > 0 else ""
+        # Told by the monitor now and then, and when it ends.
+        total = telemetry.get("seconds") or (float(snapshot.curve["seconds"][-1]) if len(snapshot.curve) else 0.0)
+        cost = f", {100 * seconds / total:.1f} % of the time" if _is_size(seconds) and _is_size(total) else ""
         yield Fact("telemetry ", snapshot.level, cost)
+    if snapshot.learning_rate is not None:
+        yield Fact("learning rate ", words.number(snapshot.learning_rate, 3))
 
 
 def _is_size(value: object) -> bool:
