@@ -153,13 +153,14 @@ def _node(tensor):
     return layer._inbound_nodes[index]
 
 
-_NEEDED = _with_each_part_once()
+EACH_PART = _with_each_part_once()
+"""Few of `ONCE` that have every kind of part between them."""
 
-EACH_PART_ONCE = [pytest.param(*each, marks=[] if each in _NEEDED else [pytest.mark.any_backend]) for each in ONCE]
+EACH_PART_ONCE = [pytest.param(*each, marks=[] if each in EACH_PART else [pytest.mark.any_backend]) for each in ONCE]
 """`ONCE` as parameters: on further backends, a few that have every kind of part between them."""
 
 
 def each_part_once(names: Iterable[str]) -> list:
     """Return names of families as parameters: on further backends, those of `EACH_PART_ONCE`."""
-    needed = {name for name, _ in _NEEDED}
+    needed = {name for name, _ in EACH_PART}
     return [pytest.param(name, marks=[] if name in needed else [pytest.mark.any_backend]) for name in names]

@@ -18,18 +18,21 @@ OURS = [name for name, entry in ARCHITECTURES.items() if not entry.extra]
 """Those that need no extra."""
 
 
-def pair(name: str, data: str):
+def pair(name: str, data: str, further: bool):
+    """Return a family and data that it takes as parameters; further data are tried on one backend."""
     extra = ARCHITECTURES[name].extra
     reason = f"{extra} is not installed: pip install 'reskeras[{extra}]'"
     marks = [pytest.mark.skipif(not has_extra(extra), reason=reason)] if extra else []
-    return pytest.param(name, data, marks=marks)
+    return pytest.param(name, data, marks=[*marks, pytest.mark.any_backend] if further else marks)
+
+
+def fitting(entry) -> list[str]:
+    """Return the data that a family takes."""
+    return [data for data, each in ALL.items() if entry.fits(each.shape.task, each.shape.kind)]
 
 
 PAIRS = [
-    pair(name, data)
-    for name, entry in ARCHITECTURES.items()
-    for data, each in ALL.items()
-    if entry.fits(each.shape.task, each.shape.kind)
+    pair(name, data, place > 0) for name, entry in ARCHITECTURES.items() for place, data in enumerate(fitting(entry))
 ]
 
 

@@ -45,6 +45,7 @@ def check_weights(run, model, x, y):
         assert norm == pytest.approx(wanted[name], rel=1e-5, abs=1e-9 * largest), name
 
 
+@pytest.mark.any_backend
 def test_mobilenet_is_watched_at_the_ends_of_its_skips(tmp_path):
     keras.utils.set_random_seed(0)
     # In float64: the statistics of four samples make much of what is rounded.
