@@ -16,7 +16,7 @@ from reskeras.runs import Run, RunError
 from reskeras.verdicts import Verdict
 
 LARGE_BYTES = 2**26
-"""Tables of more bytes are judged in another process. To start it takes as long as to judge so many."""
+"""Tables of more bytes are judged in another process, which takes a while to start."""
 
 NICENESS = 5
 """By so much the process gives way to others: nobody waits for it."""
