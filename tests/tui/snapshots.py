@@ -84,12 +84,11 @@ async def _settled(app, pilot, words: str) -> str:
     before, same = "", 0
     for _ in range(1000):
         await asyncio.sleep(0.1)
-        now = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+        now = picture(app)
         same = same + 1 if now == before and words in now else 0
         before = now
-        if same == 2:
-            await pilot.pause()
-            return picture(app)
+        if same == 3:
+            return now
     raise AssertionError(f"waited for {words!r} in vain:\n{before}")
 
 

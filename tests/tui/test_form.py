@@ -212,6 +212,19 @@ async def _type_at_once(app, pilot):
     await until(pilot, lambda: app.focused.id == "option-depth", "the way back")
 
 
+def test_the_name_of_the_focused_field_stands_out(bench):
+    def names_in_bold(app):
+        fields = app.screen.query_one(DesignForm).fields()
+        return [field.control.id for field in fields if field.query_one(".field-name").styles.text_style.bold]
+
+    async def story(app, pilot):
+        await until(pilot, lambda: names_in_bold(app) == ["architecture"], "the first")
+        await pilot.press("tab")
+        await until(pilot, lambda: names_in_bold(app) == [app.focused.id] != ["architecture"], "the next")
+
+    bench(story)
+
+
 def test_all_options_have_help():
     for options in (TrainingOptions, *(entry.options for entry in ARCHITECTURES.values())):
         assert all(option.help in help_text(option) for option in describe(options))
