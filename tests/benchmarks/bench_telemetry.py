@@ -10,23 +10,25 @@ seconds, and of seconds of the processor, which other guests of the machine dist
 both. Times are of whole epochs from their second on, when everything is compiled. "Reader" is the processor time of the
 thread that writes, for each step.
 
-On 22 November 2026, on two cores of an AMD EPYC, with Keras 3.15.1, TensorFlow 2.21.0, JAX 0.10.2 and PyTorch 2.13.0,
-medians of six rounds:
+On 22 November 2026, on two cores of an AMD EPYC with nothing else to do, with Keras 3.15.1, TensorFlow 2.21.0, JAX
+0.10.2 and PyTorch 2.13.0, medians of seven rounds, all in one run:
 
     network    backend     ms a step         none         norms        probes          deep  reader, us  MB, 1e6 steps
-    small      JAX               5.5  1.01 / 1.02   1.08 / 1.12   1.08 / 1.13   1.20 / 1.24         152            180
-    small      TensorFlow       17.2  0.95 / 0.96   0.85 / 1.03   1.17 / 1.14   1.05 / 1.26         139            180
-    small      PyTorch          18.0  1.03 / 1.03   1.08 / 1.08   1.35 / 1.33   5.71 / 5.71         166            180
-    resnet-20  JAX             118.6  1.01 / 1.01   0.99 / 0.99   1.00 / 0.98   1.01 / 1.03         336            149
-    resnet-20  TensorFlow       68.0  0.99 / 0.99   1.01 / 1.00   1.08 / 1.02   1.14 / 1.14         459            149
-    resnet-20  PyTorch          88.0  1.01 / 1.01   1.03 / 1.03   1.15 / 1.15   1.32 / 1.32         330            149
-    deep       JAX              96.0  1.00 / 1.00   1.09 / 1.17   1.15 / 1.24                      1664            973
+    small      JAX               4.6  0.96 / 0.98   1.06 / 1.10   1.10 / 1.17   1.23 / 1.25         158            180
+    small      TensorFlow       14.4  0.97 / 1.00   0.97 / 1.03   1.09 / 1.17   1.31 / 1.18         215            180
+    small      PyTorch          14.1  1.00 / 1.01   0.95 / 0.96   1.35 / 1.33   6.25 / 6.19         174            180
+    resnet-20  JAX             109.9  0.99 / 0.98   0.99 / 0.94   0.95 / 0.92   0.96 / 0.99         302            149
+    resnet-20  TensorFlow       59.9  0.99 / 0.99   1.01 / 1.05   1.00 / 1.08   1.05 / 1.11         466            149
+    resnet-20  PyTorch          69.6  1.02 / 1.03   1.00 / 1.00   1.17 / 1.17   1.33 / 1.35         325            149
+    deep       JAX              84.0  1.05 / 1.04   1.05 / 1.14   1.14 / 1.26   1.25 / 1.33        2323            973
+    deep       TensorFlow      318.0  1.06 / 1.00   1.08 / 1.04   1.15 / 1.24   1.25 / 1.27        2410            973
+    deep       PyTorch         180.1  0.95 / 0.96   0.97 / 1.02   1.58 / 1.56   9.65 / 9.70        1379            973
 
-PyTorch runs one operation after another. A probe's are three passes through an output for the norms of it, of what it
-was added to and of the difference, and one for the gradient: where the arithmetic is fast, that is what probes cost
-there. Level "deep" takes some fifteen operations a block. In `wide` a third of the step is the update of the weights,
-which reads and writes memory alone; norms read the gradients, and the weights before and after once more, and take 1.08
-to 1.16 of it on each backend.
+PyTorch runs one operation after another: a probe there is three passes through an output, for the norms of it and of
+what was added to it, and one through its gradient, and some 80 us of calls a block, which a block of 64 units is not
+long beside. Level "deep" takes some fifteen operations a block. In `wide`, measured in another run, a third of the step
+is the update of the weights, which reads and writes memory alone; norms read the gradients, and the weights before and
+after once more, and take 1.08 to 1.16 of it on each backend.
 """
 
 from __future__ import annotations
