@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 from keras.src.backend import AutocastScope, get_keras_mask, set_keras_mask
 
+from reskeras.layers import any_layer
 from reskeras.layers.composite import Composite
 
 
@@ -32,8 +33,7 @@ class Recompute(Composite):
         self.layer = layer
 
     def build(self, input_shape):
-        if not self.layer.built:
-            self.layer.build(input_shape)
+        any_layer.build(self.layer, input_shape)
         self.built = True
 
     def call(self, inputs, training=None):
@@ -43,7 +43,7 @@ class Recompute(Composite):
         return self.layer.compute_mask(inputs, previous_mask) if self.layer.supports_masking else None
 
     def compute_output_shape(self, input_shape):
-        return self.layer.compute_output_shape(input_shape)
+        return any_layer.shape_after(self.layer, input_shape)
 
     def compute_output_spec(self, inputs, training=None):
         return self.layer.compute_output_spec(inputs)

@@ -5,6 +5,7 @@ import inspect
 import keras
 from keras.src.backend import get_keras_mask  # Keras has no public way to ask for the mask of a tensor.
 
+from reskeras.layers import any_layer
 from reskeras.layers.composite import UNKNOWN_SIZE, Composite, pooled_class
 from reskeras.layers.gate import Gate
 from reskeras.layers.padding import PadChannels
@@ -101,9 +102,8 @@ class Residual(Composite):
             joined = inner
         else:
             self._check_shapes(tuple(carried), tuple(inner))
-            if not self.skip.built:
-                self.skip.build([carried, inner])
-            joined = self.skip.compute_output_shape([carried, inner])
+            any_layer.build(self.skip, [carried, inner])
+            joined = any_layer.shape_after(self.skip, [carried, inner])
         _build_chain(self.after, joined)
         self.built = True
 
@@ -190,7 +190,7 @@ class Residual(Composite):
         input_shape = _chain_shape(self.before, x_shape)
         shape = _chain_shape(self.branch, input_shape, memory_shape)
         if self.skip is not None:
-            shape = self.skip.compute_output_shape([_chain_shape(self.skip_path, input_shape), shape])
+            shape = any_layer.shape_after(self.skip, [_chain_shape(self.skip_path, input_shape), shape])
         return _chain_shape(self.after, shape)
 
     def compute_output_spec(self, x, memory=None, training=None):
@@ -236,26 +236,17 @@ def _with_memory(layer, memory) -> tuple:
     return (memory,) if memory is not None and "memory" in inspect.signature(layer.call).parameters else ()
 
 
-def _shape_after(layer, shape, memory_shape=None):
-    """Return the shape that a built layer gives, also of a user's layer that does not say."""
-    shapes = (shape, *_with_memory(layer, memory_shape))
-    try:
-        return layer.compute_output_shape(*shapes)
-    except NotImplementedError:
-        return layer.compute_output_spec(*(keras.KerasTensor(each, layer.compute_dtype) for each in shapes)).shape
-
-
 def _build_chain(layers, shape, memory_shape=None):
     for layer in layers:
-        if not layer.built:
-            layer.build(shape, *_with_memory(layer, memory_shape))
-        shape = _shape_after(layer, shape, memory_shape)
+        shapes = (shape, *_with_memory(layer, memory_shape))
+        any_layer.build(layer, *shapes)
+        shape = any_layer.shape_after(layer, *shapes)
     return shape
 
 
 def _chain_shape(layers, shape, memory_shape=None):
     for layer in layers:
-        shape = _shape_after(layer, shape, memory_shape)
+        shape = any_layer.shape_after(layer, shape, *_with_memory(layer, memory_shape))
     return shape
 
 

@@ -12,6 +12,7 @@ from keras.src.backend.common import global_state
 from keras.src.random.seed_generator import make_default_seed  # Keras draws the seed of what has none with it.
 
 from reskeras import backend
+from reskeras.layers import any_layer
 
 SAME_EVERYWHERE = (keras.initializers.Zeros, keras.initializers.Ones, keras.initializers.Constant)
 """Initializers that give every number of a weight the same value, whatever its shape."""
@@ -22,7 +23,7 @@ def build_without_values(layer: keras.Layer, shapes: tuple) -> None:
     waiting = global_state.get_global_attribute("uninitialized_variables", [], set_to_default=True)
     before = len(waiting)
     with keras.StatelessScope(initialize_variables=False):
-        layer.build(*shapes)
+        any_layer.build(layer, *shapes)
     # Keras would give them values at the end of the next scope.
     del waiting[before:]
 

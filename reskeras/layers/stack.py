@@ -12,6 +12,7 @@ import numpy as np
 from keras.src.backend import AutocastScope, get_keras_mask, set_keras_mask
 
 from reskeras import backend
+from reskeras.layers import any_layer
 from reskeras.layers.composite import check_counts
 from reskeras.layers.probes import Probe, probed
 from reskeras.layers.slice_by_slice import act_slice_by_slice
@@ -149,12 +150,9 @@ class Stack(keras.Layer):
             if self.drop_path is not None:
                 set_rate(each.layer, self.drop_path[number])
             each.build_apart(*self._shapes)
-            theirs = {tuple(each.address(variable)): variable for variable in each.layer.variables}
-            for variable, value in zip(self._template.layer.variables, values, strict=True):
-                # A branch that is never dropped draws nothing and has no seed.
-                found = theirs.get(tuple(self._template.address(variable)))
-                if found is not None:
-                    found.assign(value[number])
+            for variable, value in zip(each.counterparts(self._template), values, strict=True):
+                if variable is not None:
+                    variable.assign(value[number])
             for block in each.blocks:
                 block.trainable = block.trainable and self.trainable
             layers += each.blocks
@@ -176,7 +174,7 @@ class Stack(keras.Layer):
                 f"{self.name} makes its own weights, and {layer.name} has some already. Give a block that is not built."
             )
         build_without_values(layer, shapes)
-        given = layer.compute_output_shape(*shapes)
+        given = any_layer.shape_after(layer, *shapes)
         if tuple(given) != tuple(x_shape):
             raise ValueError(
                 f"A stack runs each block on what the one before gives, so a block must keep the shape of its input. "

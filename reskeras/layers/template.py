@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import keras
 
 from reskeras import backend
+from reskeras.layers import any_layer
 from reskeras.layers.drop_path import DropPath
 
 
@@ -45,8 +46,8 @@ class Template:
         """Build the layers as layers of their own, whose weights are called by their names alone."""
         for block in self.blocks:
             shapes = (x_shape, *_taken(block, memory_shape))
-            block.build(*shapes)
-            x_shape = block.compute_output_shape(*shapes)
+            any_layer.build(block, *shapes)
+            x_shape = any_layer.shape_after(block, *shapes)
 
     def address(self, variable: keras.Variable) -> list[str]:
         """Return where in the block a variable is: the layers from the outermost in, then its own name.
@@ -59,10 +60,29 @@ class Template:
             self._addresses = dict(pair for each in found for pair in each)
         return [*self._addresses[id(variable)], variable.name]
 
+    def counterparts(self, other: Template) -> list[keras.Variable | None]:
+        """Return for each variable of another block of the same make this one's, or None where this one has none.
+
+        Weights have the same order in both, whatever they are called: Keras numbers those without a name. A branch that
+        is never dropped draws nothing and has no seed, so that seeds are told by where they are.
+        """
+        found = dict(zip(map(id, other.layer.weights), self.layer.weights, strict=True))
+        mine, theirs = self._seeds(), other._seeds()
+        if len(mine) == len(theirs):
+            found.update(zip(map(id, theirs), mine, strict=True))
+        else:
+            placed = {tuple(self.address(each)): each for each in mine}
+            found.update((id(each), placed.get(tuple(other.address(each)))) for each in theirs)
+        return [found[id(each)] for each in other.layer.variables]
+
     def output_dtype(self, x) -> str:
         """Return the type of what the block computes from x."""
         x = keras.KerasTensor(x.shape, dtype=keras.backend.standardize_dtype(x.dtype))
         return self.layer.compute_dtype if self.layer.autocast and "float" in x.dtype else x.dtype
+
+    def _seeds(self) -> list[keras.Variable]:
+        weights = set(map(id, self.layer.weights))
+        return [each for each in self.layer.variables if id(each) not in weights]
 
     @contextmanager
     def dropped_at(self, rate=None):
@@ -87,7 +107,9 @@ class _Chain(keras.Layer):
 
     def build(self, x_shape, memory_shape=None):
         for each in self.blocks:
-            each.build(x_shape, *_taken(each, memory_shape))
+            shapes = (x_shape, *_taken(each, memory_shape))
+            any_layer.build(each, *shapes)
+            x_shape = any_layer.shape_after(each, *shapes)
         self.built = True
 
     def call(self, x, memory=None):
@@ -97,7 +119,7 @@ class _Chain(keras.Layer):
 
     def compute_output_shape(self, x_shape, memory_shape=None):
         for each in self.blocks:
-            x_shape = each.compute_output_shape(x_shape, *_taken(each, memory_shape))
+            x_shape = any_layer.shape_after(each, x_shape, *_taken(each, memory_shape))
         return x_shape
 
 
