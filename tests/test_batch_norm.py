@@ -97,6 +97,21 @@ def test_training_is_that_of_keras(shape, policy, backend, calls):
     assert calls == [kernel] * 2
 
 
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has float64 only where it is told to")
+def test_double_precision_needs_the_setting_of_keras_alone():
+    before = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    try:
+        layer = BatchNormalization()
+        y = layer(keras.ops.convert_to_tensor(_samples(IMAGES), "float64"), training=True)
+    finally:
+        keras.config.set_floatx(before[0])
+        keras.config.set_dtype_policy(before[1])
+    assert keras.backend.standardize_dtype(y.dtype) == "float64"
+    _assert_close(_array(y).std((0, 1, 2)), np.ones(IMAGES[-1]), 1e-3)
+
+
 @pytest.mark.parametrize("arguments", [{"center": False}, {"scale": False}, {"epsilon": 1e-7}], ids=str)
 def test_options_are_those_of_keras(arguments, calls, backend):
     _assert_trained_alike(_pair(IMAGES, **arguments), _samples(IMAGES))

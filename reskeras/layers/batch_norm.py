@@ -39,7 +39,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def _in_one_kernel(self, inputs, training: bool):
         """Return the normalised inputs and update the moving statistics in training; None where no kernel is."""
-        precise = keras.backend.result_type(inputs.dtype, "float32")
+        # Not by Keras's rule, which makes float32 of what has float64 in it, but on TensorFlow.
+        precise = "float64" if keras.backend.standardize_dtype(inputs.dtype) == "float64" else "float32"
         moving, trained = (
             [None if each is None else keras.ops.cast(each, precise) for each in variables]
             for variables in ((self.moving_mean, self.moving_variance), (self.gamma, self.beta))
