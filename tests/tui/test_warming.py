@@ -79,9 +79,8 @@ def test_the_backend_chosen_in_the_end_is_prepared_once(made, tmp_path, backend)
         await until(pilot, lambda: len(made) > 1, "the worker of the last choice")
         assert [(each.backend, each.idle) for each in made] == [(backend, False), (others[1], True)]
         app.screen.query_one("#option-depth", Input).value = "8"
-        await pilot.pause(2 * design.WARM_SECONDS)
+        await until(pilot, lambda: [each.options["depth"] for each in made[1].prepared] == [20, 8], "the change")
         assert len(made) == 2
-        assert [each.options["depth"] for each in made[1].prepared] == [20, 8]
 
     play(story, tmp_path)
     assert not any(each.idle for each in made)
