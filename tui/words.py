@@ -53,7 +53,10 @@ def number(value: float | None, digits: int = 4) -> str:
     """Return a measured number in a few characters, or a dash where there is none."""
     if value is None:
         return UNKNOWN
-    return f"{value:.{digits}g}" if math.isfinite(value) else "not finite"
+    if not math.isfinite(value):
+        return "not finite"
+    # Not with an exponent where whole numbers are read at a glance: 1,290 steps a second.
+    return f"{value:,.0f}" if 10**digits <= abs(value) < 10**6 else f"{value:.{digits}g}"
 
 
 def share(value: float | None) -> str:

@@ -1,29 +1,28 @@
 """What watching a run costs, in parts of a core and in bytes, and how long a large run takes to open.
 
-Run it with `PYTHONPATH=tests:tests/tui`. On two cores that other programs kept busy too (load 1.4 to 3), at 4 readings
-a second on 160 x 48, with 110 layers:
+Run it with `PYTHONPATH=tests:tests/tui`. On two cores of an AMD EPYC with nothing else to do, on 22 November 2026, at 4
+readings a second on 160 x 48, with 110 layers:
 
 | view | part of a core | KiB/s |
 |---|---|---|
-| map and profile | 5.0 to 5.8 % | 26 to 32 |
-| map and table | 5.7 % | 24 to 29 |
-| blocks | 5.0 to 5.7 % | 21 to 29 |
-| dE/dx | 5.0 to 6.1 % | 15 to 20 |
+| map and profile | 7.3 % | 28 |
+| map and table | 8.4 % | 25 |
+| blocks | 6.3 % | 25 |
+| dE/dx | 5.7 % | 17 |
 
-Of that, reading the folder is 1.5 ms each time (0.6 %), and verdicts 67 ms at most every 6 seconds (1 %); the rest is
-Textual's.
+In other hours of the day the same took 5.0 to 6.1 %. Of that, reading the folder is 1.5 ms each time (0.6 %), and
+verdicts 67 ms at most every 6 seconds (1 %); the rest is Textual's.
 
-100,000 steps x 1,000 layers, 391 MiB, opened once or twice in each way, in this order; two cores of an AMD EPYC,
-22 November 2026, four other processes computing (load 4.1 to 4.6):
+100,000 steps x 1,000 layers, 391 MiB, opened once in each way, in this order:
 
-| verdicts are made in | opened | verdicts after | a key is answered, median | at most | of so many keys over 50 ms |
-|---|---|---|---|---|---|
-| the same process, first | 0.95 s | 2.9 s | 7 ms | 71 ms | 2 of 80 |
-| another process, first | 0.64 s | 3.7 s | 3 ms | 14 ms | 0 of 126 |
-| the same process, again | 0.43 s | 1.6 s | 3 ms | 10 ms | 0 of 66 |
-| another process, again | 0.94 s | 1.8 s | 3 ms | 10 ms | 0 of 70 |
+| others that compute | verdicts are made in | opened | verdicts after | a key, median | at most | keys over 50 ms |
+|---|---|---|---|---|---|---|
+| none | the same process | 0.83 s | 2.3 s | 4 ms | 13 ms | 0 of 84 |
+| none | another process | 1.17 s | 2.6 s | 4 ms | 12 ms | 0 of 76 |
+| 2 | the same process | 1.36 s | 3.6 s | 9 ms | 93 ms | 1 of 90 |
+| 2 | another process | 1.26 s | 6.4 s | 3 ms | 74 ms | 1 of 234 |
 
-A group opens in 16 to 38 ms.
+A group opens in 16 to 41 ms.
 """
 
 from __future__ import annotations
