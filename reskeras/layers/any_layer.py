@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import keras
 from keras.src.backend import compute_output_spec  # Of a call; a layer's own may say it without calling.
 from keras.src.utils.python_utils import is_default  # Keras marks by it what a layer has not written.
@@ -17,17 +19,16 @@ def build(layer: keras.Layer, *shapes) -> None:
         layer: the layer.
         shapes: of the tensors that it is called on; a list of shapes for a list of tensors.
     """
-    says_how = not is_default(layer.build)
-    if layer.built and (says_how or all(part.built for part in layer._flatten_layers(include_self=False))):
+    traced = is_default(layer.build) and any(not part.built for part in layer._flatten_layers(include_self=False))
+    if layer.built and not traced:
         return
-    if says_how:
-        layer.build(*shapes)
-        return
-    with layer._open_name_scope():
-        compute_output_spec(layer.call, *_specifications(layer, shapes))
+    if traced:
+        with layer._open_name_scope():
+            compute_output_spec(layer.call, *_specifications(layer, shapes))
     layer.build(*shapes)
-    # Reading a file, Keras would call the build that there is not, and warn of its parts.
-    layer._build_shapes_dict = None
+    if traced:
+        # Reading a file, Keras would call the build that there is not, and warn of its parts.
+        layer._build_shapes_dict = None
 
 
 def shape_after(layer: keras.Layer, *shapes) -> tuple:
@@ -35,6 +36,27 @@ def shape_after(layer: keras.Layer, *shapes) -> tuple:
     if is_default(layer.compute_output_shape):
         return tuple(layer.compute_output_spec(*_specifications(layer, shapes)).shape)
     return layer.compute_output_shape(*shapes)
+
+
+def with_memory(layer: keras.Layer, memory) -> tuple:
+    """Return the memory, or its shape, where the layer takes one beside its input."""
+    return (memory,) if memory is not None and "memory" in layer._call_signature.parameters else ()
+
+
+def build_chain(layers: Iterable[keras.Layer], shape, memory_shape=None):
+    """Build layers that follow one another, of which some take a memory, and return the shape after the last."""
+    for layer in layers:
+        shapes = (shape, *with_memory(layer, memory_shape))
+        build(layer, *shapes)
+        shape = shape_after(layer, *shapes)
+    return shape
+
+
+def shape_after_chain(layers: Iterable[keras.Layer], shape, memory_shape=None):
+    """Return the shape that built layers give one after another."""
+    for layer in layers:
+        shape = shape_after(layer, shape, *with_memory(layer, memory_shape))
+    return shape
 
 
 def _specifications(layer, shapes) -> list:

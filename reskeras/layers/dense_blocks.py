@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 
 from reskeras.blocks.dense import dense_layer, transition
+from reskeras.layers import any_layer
 from reskeras.layers.block import UNKNOWN_SIZE
 from reskeras.layers.composite import Composite
 from reskeras.layers.making import make_chain
@@ -28,9 +29,7 @@ class _Chain(Composite):
     def build_chain(self, steps: tuple[Step, ...], shape) -> None:
         """Make and build a layer for each step."""
         self.chain = make_chain(steps, self.sample(shape), data_format=self.data_format, dtype=self.dtype_policy)
-        for layer in self.chain:
-            layer.build(shape)
-            shape = layer.compute_output_shape(shape)
+        any_layer.build_chain(self.chain, shape)
         self.built = True
 
     def call(self, x):

@@ -2,6 +2,7 @@
 
 import keras
 
+from reskeras.layers import any_layer
 from reskeras.layers.composite import Composite, pooled_class
 
 POOLS = ("first", "average")
@@ -68,10 +69,7 @@ class PadChannels(Composite):
             data_format=other_format,
         )
         self.steps.append(zeros)
-        shape = input_shape
-        for step in self.steps:
-            step.build(shape)
-            shape = step.compute_output_shape(shape)
+        any_layer.build_chain(self.steps, input_shape)
         self.built = True
 
     def call(self, x):

@@ -1,7 +1,5 @@
 """The residual block: a skip round any branch."""
 
-import inspect
-
 import keras
 from keras.src.backend import get_keras_mask  # Keras has no public way to ask for the mask of a tensor.
 
@@ -93,18 +91,18 @@ class Residual(Composite):
         return 1 if self._data_format() == "channels_first" else -1
 
     def build(self, x_shape, memory_shape=None):
-        input_shape = _build_chain(self.before, x_shape)
-        inner = _build_chain(self.branch, input_shape, memory_shape)
+        input_shape = any_layer.build_chain(self.before, x_shape)
+        inner = any_layer.build_chain(self.branch, input_shape, memory_shape)
         if self.path_kind is not None:
             self.skip_path = self._fitting_path(_known(input_shape), _known(memory_shape))
-        carried = _build_chain(self.skip_path, input_shape)
+        carried = any_layer.build_chain(self.skip_path, input_shape)
         if self.skip is None:
             joined = inner
         else:
             self._check_shapes(tuple(carried), tuple(inner))
             any_layer.build(self.skip, [carried, inner])
             joined = any_layer.shape_after(self.skip, [carried, inner])
-        _build_chain(self.after, joined)
+        any_layer.build_chain(self.after, joined)
         self.built = True
 
     def _check_shapes(self, carried, inner):
@@ -123,7 +121,7 @@ class Residual(Composite):
 
     def _fitting_path(self, shape, memory_shape):
         """Return the layers that map x, of known sizes, to the shape that the branch gives."""
-        inner = tuple(_chain_shape(self.branch, shape, memory_shape))
+        inner = tuple(any_layer.shape_after_chain(self.branch, shape, memory_shape))
         if inner == shape:
             return []
         channels = self._channel_axis() % len(shape)
@@ -187,11 +185,11 @@ class Residual(Composite):
     def compute_output_shape(self, x_shape, memory_shape=None):
         if self.path_kind is not None and not self.built:
             self.build(x_shape, memory_shape)
-        input_shape = _chain_shape(self.before, x_shape)
-        shape = _chain_shape(self.branch, input_shape, memory_shape)
+        input_shape = any_layer.shape_after_chain(self.before, x_shape)
+        shape = any_layer.shape_after_chain(self.branch, input_shape, memory_shape)
         if self.skip is not None:
-            shape = any_layer.shape_after(self.skip, [_chain_shape(self.skip_path, input_shape), shape])
-        return _chain_shape(self.after, shape)
+            shape = any_layer.shape_after(self.skip, [any_layer.shape_after_chain(self.skip_path, input_shape), shape])
+        return any_layer.shape_after_chain(self.after, shape)
 
     def compute_output_spec(self, x, memory=None, training=None):
         # By the parts' own specifications: a layer that the user brings may be of another precision than this one.
@@ -231,32 +229,13 @@ def _known(shape):
     return shape and (shape[0], *(UNKNOWN_SIZE if size is None else size for size in shape[1:]))
 
 
-def _with_memory(layer, memory) -> tuple:
-    """Return the memory, or its shape, where the layer takes one beside its input."""
-    return (memory,) if memory is not None and "memory" in inspect.signature(layer.call).parameters else ()
-
-
-def _build_chain(layers, shape, memory_shape=None):
-    for layer in layers:
-        shapes = (shape, *_with_memory(layer, memory_shape))
-        any_layer.build(layer, *shapes)
-        shape = any_layer.shape_after(layer, *shapes)
-    return shape
-
-
-def _chain_shape(layers, shape, memory_shape=None):
-    for layer in layers:
-        shape = any_layer.shape_after(layer, shape, *_with_memory(layer, memory_shape))
-    return shape
-
-
 def _chain_spec(layers, spec, memory=None):
     for layer in layers:
-        spec = layer.compute_output_spec(spec, *_with_memory(layer, memory))
+        spec = layer.compute_output_spec(spec, *any_layer.with_memory(layer, memory))
     return spec
 
 
 def _call_chain(layers, x, memory=None, **training):
     for layer in layers:
-        x = layer(x, *_with_memory(layer, memory), **training)
+        x = layer(x, *any_layer.with_memory(layer, memory), **training)
     return x

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from reskeras.layers import any_layer
 from reskeras.layers.composite import Composite
 
 PER = ("layer", "channel")
@@ -54,10 +55,7 @@ class Scale(Composite):
         else:
             self.parts = self._as_a_tensor(axis, input_shape)
             self.product = self.part(keras.layers.Multiply, "product")
-        shape = tuple(input_shape)
-        for part in self.parts:
-            part.build(shape)
-            shape = part.compute_output_shape(shape)
+        shape = any_layer.build_chain(self.parts, tuple(input_shape))
         if self.product is not None:
             self.product.build([shape, tuple(input_shape)])
         self.built = True

@@ -5,6 +5,7 @@ from dataclasses import replace
 import keras
 
 from reskeras.blocks.recurrent import lstm_blocks, lstm_chain
+from reskeras.layers import any_layer
 from reskeras.layers.composite import Composite
 from reskeras.layers.making import make_block, make_chain
 from reskeras.steps import LSTM
@@ -84,9 +85,7 @@ class StackedLSTM(Composite):
         if not self.return_sequences:
             ending = lstm_chain(replace(self._step, sequence=False), self.dropout)
             self.stack += make_chain(ending, shape, f"layer{self.depth}_", dtype=self.dtype_policy)
-        for layer in self.stack:
-            layer.build(input_shape)
-            input_shape = layer.compute_output_shape(input_shape)
+        any_layer.build_chain(self.stack, input_shape)
         self.built = True
 
     def call(self, x):
@@ -100,6 +99,4 @@ class StackedLSTM(Composite):
     def compute_output_shape(self, input_shape):
         if not self.built:
             self.build(input_shape)
-        for layer in self.stack:
-            input_shape = layer.compute_output_shape(input_shape)
-        return input_shape
+        return any_layer.shape_after_chain(self.stack, input_shape)

@@ -44,10 +44,7 @@ class Template:
 
     def build_apart(self, x_shape, memory_shape=None) -> None:
         """Build the layers as layers of their own, whose weights are called by their names alone."""
-        for block in self.blocks:
-            shapes = (x_shape, *_taken(block, memory_shape))
-            any_layer.build(block, *shapes)
-            x_shape = any_layer.shape_after(block, *shapes)
+        any_layer.build_chain(self.blocks, x_shape, memory_shape)
 
     def address(self, variable: keras.Variable) -> list[str]:
         """Return where in the block a variable is: the layers from the outermost in, then its own name.
@@ -106,26 +103,16 @@ class _Chain(keras.Layer):
         self.supports_masking = all(each.supports_masking for each in blocks)
 
     def build(self, x_shape, memory_shape=None):
-        for each in self.blocks:
-            shapes = (x_shape, *_taken(each, memory_shape))
-            any_layer.build(each, *shapes)
-            x_shape = any_layer.shape_after(each, *shapes)
+        any_layer.build_chain(self.blocks, x_shape, memory_shape)
         self.built = True
 
     def call(self, x, memory=None):
         for each in self.blocks:
-            x = each(x, *_taken(each, memory))
+            x = each(x, *any_layer.with_memory(each, memory))
         return x
 
     def compute_output_shape(self, x_shape, memory_shape=None):
-        for each in self.blocks:
-            x_shape = any_layer.shape_after(each, x_shape, *_taken(each, memory_shape))
-        return x_shape
-
-
-def _taken(layer: keras.Layer, memory) -> tuple:
-    """Return the memory, or its shape, where the layer takes one."""
-    return (memory,) if memory is not None and "memory" in layer._call_signature.parameters else ()
+        return any_layer.shape_after_chain(self.blocks, x_shape, memory_shape)
 
 
 def set_rate(layer: keras.Layer, rate: float) -> None:

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from reskeras.layers import any_layer
 from reskeras.layers.composite import Composite, mask_of
 
 
@@ -36,10 +37,7 @@ class Tokens(Composite):
 
     def build(self, input_shape):
         steps = self._arrange(tuple(input_shape[1:]))
-        shape = input_shape
-        for step in steps:
-            step.build(shape)
-            shape = step.compute_output_shape(shape)
+        shape = any_layer.build_chain(steps, input_shape)
         equation = "btc,tcd->btd" if len(input_shape) == 2 else "btc,cd->btd"
         embed = self.part(
             keras.layers.EinsumDense,
