@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import threading
 from pathlib import Path
 
@@ -143,16 +144,37 @@ def test_what_is_kept_of_an_ended_run_is_what_its_files_say(tmp_path, epochs, st
     assert summaries.kept(str(run.folder)) is not None
 
 
-@pytest.mark.parametrize("name", ["settings.json", "events.jsonl", "curve.rows"])
-def test_what_was_kept_holds_only_while_its_sources_are_as_they_were(home, name):
-    folder = home / "baseline"
+def mark_what_was_kept(folder):
+    """Make what a list reads of a run tell from where it was read."""
     listing.record(str(folder))
     content = json.loads((folder / "summary.json").read_text())
     (folder / "summary.json").write_text(json.dumps({**content, "parameters": 77}))
     assert listing.record(str(folder))["parameters"] == 77, "it is from there that a list reads"
-    (folder / name).touch()
-    os.utime(folder / name, (77, 77))
+
+
+def test_what_was_kept_holds_only_while_its_settings_are_what_they_were(home):
+    mark_what_was_kept(folder := home / "baseline")
+    words = (folder / "settings.json").read_text()
+    (folder / "settings.json").write_text(words.replace("digits", "digitz"))
+    os.utime(folder / "settings.json", (77, 77))
     assert listing.record(str(folder))["parameters"] is None
+
+
+@pytest.mark.parametrize("name", ["events.jsonl", "curve.rows"])
+def test_what_was_kept_holds_only_while_nothing_was_written_behind(home, name):
+    mark_what_was_kept(folder := home / "baseline")
+    with (folder / name).open("a") as file:
+        file.write("\n")
+    assert listing.record(str(folder))["parameters"] is None
+
+
+def test_what_was_kept_holds_for_a_copy_with_other_times(home):
+    mark_what_was_kept(home / "baseline")
+    shutil.copytree(home / "baseline", home / "copied", copy_function=shutil.copyfile)
+    for name in summaries.SOURCES:
+        if (home / "copied" / name).exists():
+            os.utime(home / "copied" / name, (77, 77))
+    assert listing.record(str(home / "copied"))["parameters"] == 77
 
 
 def test_a_live_run_is_read_afresh_whatever_was_kept(tmp_path):

@@ -40,7 +40,7 @@ from reskeras.runs import checkpoints, control, labels, liveness, results, short
 from reskeras.runs.errors import RunError
 from reskeras.runs.events import read_events
 from reskeras.runs.series import CURVE, read_rows
-from reskeras.runs.settings import FORMAT, RunSettings, ScriptSettings
+from reskeras.runs.settings import FORMAT, MOST_SETTINGS, RunSettings, ScriptSettings
 from reskeras.runs.tables import Series, Table
 
 RUNS_FOLDER = Path("saved_models")
@@ -49,9 +49,6 @@ RUNS_FOLDER = Path("saved_models")
 
 LONGEST_NAME = 200
 """Bytes of a run's name: a folder's name holds 255, and in the trash there is more to it."""
-
-MOST_SETTINGS = 2**20
-"""Bytes of a settings file."""
 
 MARKER = "queued"
 """The file that says that a run waits for its turn."""

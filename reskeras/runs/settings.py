@@ -12,6 +12,9 @@ from reskeras.reading import Reading
 FORMAT = 2
 """Version of the run folder's layout; a reader refuses a folder of a newer version."""
 
+MOST_SETTINGS = 2**20
+"""Bytes of a settings file."""
+
 
 MOST_RATE = 100
 """The largest learning rate."""

@@ -6,11 +6,12 @@ import contextlib
 import json
 import math
 import os
+import zlib
 from typing import TYPE_CHECKING, Any
 
-from reskeras.files import read_json, write_whole
+from reskeras.files import read_json, read_plain, write_whole
 from reskeras.printable import printable
-from reskeras.runs.settings import FORMAT
+from reskeras.runs.settings import FORMAT, MOST_SETTINGS
 
 if TYPE_CHECKING:
     from reskeras.runs.folder import Run
@@ -31,7 +32,7 @@ ENDED = ("finished", "stopped", "failed", "resumable", "crashed")
 """States in which nothing more happens to a run by itself."""
 
 SOURCES = ("settings.json", "events.jsonl", "curve.rows")
-"""What a summary is read from: it holds as long as these are as they were."""
+"""What a summary is read from: it holds as long as these are as they were, or copies of that."""
 
 LONGEST_TEXT, MOST_BYTES = 2000, 2**16
 
@@ -72,15 +73,35 @@ def arranged(folder: str, facts: dict[str, Any], made: float, labelled: Labels) 
 
 
 def state_of(folder: str) -> list[tuple[int, int] | None]:
-    """Return size and time of change, in nanoseconds, of each of `SOURCES`."""
+    """Return size and time of change, in microseconds, of each of `SOURCES`."""
     found: list[tuple[int, int] | None] = []
     for name in SOURCES:
         try:
             facts = os.lstat(f"{folder}/{name}")
-            found.append((facts.st_size, facts.st_mtime_ns))
+            found.append((facts.st_size, facts.st_mtime_ns // 1000))
         except OSError:
             found.append(None)
     return found
+
+
+def _sum(folder: str) -> int | None:
+    """Return a sum of the bytes of a run's settings, which can change and stay as long; None where it has none."""
+    try:
+        return zlib.crc32(read_plain(f"{folder}/settings.json", MOST_SETTINGS))
+    except OSError:
+        return None
+
+
+def _holds(folder: str, content: dict[str, Any], sources: list[tuple[int, int] | None]) -> bool:
+    """Return whether what was kept was read from what is there: the same files, or copies of them, which have other
+    times. A log of events only grows, and with it whatever else it tells of."""
+    kept, found = content.get("of"), [pair and list(pair) for pair in sources]
+    if kept == found:
+        return True
+    if not isinstance(kept, list) or not all(each is None or isinstance(each, list) for each in kept):
+        return False
+    sizes = [[pair and pair[:1] for pair in pairs] for pairs in (kept, found)]
+    return sizes[0] == sizes[1] and content.get("sum") is not None and content["sum"] == _sum(folder)
 
 
 def keep(run: Run, summary: dict[str, Any], sources: list[tuple[int, int] | None]) -> None:
@@ -95,7 +116,11 @@ def keep(run: Run, summary: dict[str, Any], sources: list[tuple[int, int] | None
     if isinstance(facts["loss"], float) and not math.isfinite(facts["loss"]):
         facts["loss"] = str(facts["loss"])
     with contextlib.suppress(OSError, ValueError):
-        write_whole(run.summary_path, json.dumps({"format": FORMAT, "of": sources, **facts}, allow_nan=False) + "\n")
+        write_whole(
+            run.summary_path,
+            json.dumps({"format": FORMAT, "of": sources, "sum": _sum(str(run.folder)), **facts}, allow_nan=False)
+            + "\n",
+        )
 
 
 def leave(run: Run) -> None:
@@ -116,8 +141,8 @@ def kept(folder: str) -> tuple[dict[str, Any], float] | None:
     if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("state") not in ENDED:
         return None
     sources = state_of(folder)
-    if sources[0] is None or content.get("of") != [pair and list(pair) for pair in sources]:
+    if sources[0] is None or not _holds(folder, content, sources):
         return None
     if content.get("loss") in ("nan", "inf", "-inf"):
         content["loss"] = float(content["loss"])
-    return fitted(content), sources[0][1] / 1e9
+    return fitted(content), sources[0][1] / 1e6
