@@ -197,7 +197,7 @@ def test_a_table_of_a_text_is_text(tmp_path):
 def test_a_million_rows_are_read(tmp_path):
     path = tmp_path / "many.csv"
     path.write_text("a,b,label\n" + "1.5,2,x\n2.5,1,y\n" * 500_000)
-    assert load(path).shape == datasets.DataShape((2,), 2, 800_000, 200_000)
+    assert load(path).shape == datasets.DataShape((2,), 2, 800_000, 200_000, labels=("x", "y"))
 
 
 def test_parquet(tmp_path):
@@ -218,7 +218,7 @@ def test_a_folder_of_images(tmp_path):
     }
     write(tmp_path, {**files, "train/red/notes.md": "mine", "train/.hidden/x.png": red})
     data = load(tmp_path)
-    assert data.shape == datasets.DataShape((6, 4, 3), 2, 6, 6)
+    assert data.shape == datasets.DataShape((6, 4, 3), 2, 6, 6, labels=("blue", "red"))
     assert data.x_train.dtype == np.uint8
     assert (data.x_train[3] == (200, 30, 60)).all()
     assert named(data, "test") == 3 * ["blue"] + 3 * ["red"]

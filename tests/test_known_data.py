@@ -31,7 +31,7 @@ def home(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", KNOWN)
 def test_what_it_is_like_is_known_without_a_download(name):
     assert datasets.describe(name) == KNOWN[name].shape
-    assert len(KNOWN[name].labels) in (0, KNOWN[name].shape.classes)
+    assert len(KNOWN[name].shape.labels) in (0, KNOWN[name].shape.classes)
 
 
 @pytest.mark.parametrize("name", KNOWN)

@@ -48,13 +48,11 @@ class Known:
         summary: what it is.
         shape: what it is like.
         files: what Keras calls its files in `cache()`.
-        labels: the names of its classes.
     """
 
     summary: str
     shape: DataShape
     files: tuple[str, ...]
-    labels: tuple[str, ...] = ()
 
 
 KNOWN: dict[str, Known] = {
@@ -65,18 +63,16 @@ KNOWN: dict[str, Known] = {
     ),
     "fashion_mnist": Known(
         "70,000 garments, 28x28 pixels, 10 classes",
-        DataShape((28, 28, 1), 10, 60_000, 10_000),
+        DataShape((28, 28, 1), 10, 60_000, 10_000, labels=GARMENTS),
         tuple(
             f"fashion-mnist/{name}-ubyte.gz"
             for name in ("train-labels-idx1", "train-images-idx3", "t10k-labels-idx1", "t10k-images-idx3")
         ),
-        GARMENTS,
     ),
     "cifar10": Known(
         "60,000 photographs, 32x32 pixels, 10 classes",
-        DataShape((32, 32, 3), 10, 50_000, 10_000),
+        DataShape((32, 32, 3), 10, 50_000, 10_000, labels=OBJECTS),
         ("cifar-10-batches-py-target_archive",),
-        OBJECTS,
     ),
     "cifar100": Known(
         "60,000 photographs, 32x32 pixels, 100 classes",
@@ -85,9 +81,8 @@ KNOWN: dict[str, Known] = {
     ),
     "imdb": Known(
         "50,000 film reviews, good or bad",
-        DataShape((LENGTH,), 2, 25_000, 25_000, "classes", FIRST + WORDS),
+        DataShape((LENGTH,), 2, 25_000, 25_000, "classes", FIRST + WORDS, ("bad", "good")),
         ("imdb.npz", "imdb_word_index.json"),
-        ("bad", "good"),
     ),
     "reuters": Known(
         "11,228 news by 46 topics",
@@ -124,7 +119,9 @@ def load(name: str) -> Dataset:
         (x_train, y_train), (x_test, y_test) = module.load_data()
     x_train, x_test = (x.reshape(len(x), *KNOWN[name].shape.input_shape) for x in (x_train, x_test))
     y_train, y_test = (y.reshape(-1).astype(np.int32) for y in (y_train, y_test))
-    return Dataset(x_train, y_train, x_test, y_test, KNOWN[name].shape.classes, encoding=Encoding(KNOWN[name].labels))
+    return Dataset(
+        x_train, y_train, x_test, y_test, KNOWN[name].shape.classes, encoding=Encoding(KNOWN[name].shape.labels)
+    )
 
 
 def _digits(file: Path) -> Dataset:
@@ -148,7 +145,7 @@ def _texts(name: str, module) -> Dataset:
         KNOWN[name].shape.classes,
         "classes",
         codec.vocabulary,
-        Encoding(KNOWN[name].labels, codec, LENGTH),
+        Encoding(KNOWN[name].shape.labels, codec, LENGTH),
     )
 
 

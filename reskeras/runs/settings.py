@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reskeras import class_weights
 from reskeras.printable import printable
 from reskeras.reading import Reading
 
@@ -96,10 +97,10 @@ class TrainingOptions(Reading):
         lt=1,
         description="Share of each label that is spread over all classes, in the loss that is trained and validated.",
     )
-    class_weight: Literal["none", "balanced"] = Field(
+    class_weight: str = Field(
         "none",
-        description="What each class or tag counts in the loss that is trained; balanced lets all count alike, however "
-        "many samples each has.",
+        description="What each class or tag counts in the loss that is trained: none for 1, balanced to have all count "
+        "alike, however many samples each has, or weights by name such as cat=2,dog=0.5, others 1.",
     )
     pad_crop: int = Field(
         0,
@@ -160,6 +161,10 @@ class TrainingOptions(Reading):
 
     def problems(self):
         problems = super().problems()
+        try:
+            class_weights.parsed(self.class_weight)
+        except ValueError as error:
+            problems["class_weight"] = str(error)
         if printable(self.data) != self.data:
             problems["data"] = (
                 f"data cannot be {self.data!r}: a character in it cannot be shown, and settings are read without such. "
