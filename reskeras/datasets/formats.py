@@ -10,6 +10,7 @@ from typing import Any
 from reskeras.datasets import (
     class_folders,
     conll,
+    fitting,
     image_folders,
     labelled_text,
     parallel,
@@ -18,7 +19,7 @@ from reskeras.datasets import (
     tables,
     text_folders,
 )
-from reskeras.datasets.dataset import DataError, Dataset
+from reskeras.datasets.dataset import DataError, Dataset, DataShape
 from reskeras.options import suggest
 from reskeras.reading import Reading
 
@@ -42,6 +43,15 @@ def is_readable(name: str) -> bool:
     return name.endswith((".npz", *TABLES))
 
 
+_TAKES = {
+    tables.load: ("label",),
+    conll.load: ("label",),
+    labelled_text.load: ("label",),
+    image_folders.load: ("image_size",),
+}
+"""Options that a reader goes by, besides those of text and of the test."""
+
+
 @dataclass(frozen=True)
 class Source:
     """Where a user's samples are, and how they are read.
@@ -59,6 +69,11 @@ class Source:
     def load(self, reading: Reading) -> Dataset:
         """Return the data set."""
         return self.reader(self.found, reading)
+
+    def check(self, data: str, reading: Reading, shape: DataShape) -> None:
+        """Raise OptionError for options that were given and change nothing of what was found."""
+        takes = {"test_split", *_TAKES.get(self.reader, ()), *(fitting.TEXT if shape.vocabulary else ())}
+        fitting.check(data, reading, shape, takes)
 
     def paths(self) -> list[Path]:
         """Return the files and folders that are read."""
