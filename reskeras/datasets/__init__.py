@@ -90,6 +90,7 @@ def describe(data: str, reading: Reading | None = None) -> DataShape:
 
     Raises:
         DataError: where there is no such data set, or its files are none.
+        OptionError: where the reading says what changes nothing of it.
     """
     reading = reading or Reading()
     if data in EMBEDDED:
@@ -124,6 +125,7 @@ def load(data: str, reading: Reading | None = None) -> Dataset:
 
     Raises:
         DataError: where there is no such data set, or its samples and labels do not fit one another.
+        OptionError: where the reading says what changes nothing of it.
     """
     reading = reading or Reading()
     if data in EMBEDDED:
