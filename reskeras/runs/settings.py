@@ -29,10 +29,11 @@ class TrainingOptions(Reading):
         description="What computes; auto takes KERAS_BACKEND, else the one known to be the fastest for such a network, "
         "else the first installed of jax, tensorflow, torch.",
     )
-    recipe: Literal["none", "cifar", "densenet", "transformer", "gpt"] = Field(
+    recipe: Literal["none", "cifar", "wide_resnet", "densenet", "transformer", "bert", "gpt"] = Field(
         "none",
-        description="Take the training options of a paper where none are given here: cifar for residual and densenet "
-        "for densely connected networks on small images, transformer for translation, gpt for language.",
+        description="Take the training options of a paper where none are given here: cifar for residual, wide_resnet "
+        "for wide and densenet for densely connected networks on small images, transformer for translation, bert for "
+        "classes of texts from trained weights, gpt for language.",
     )
     epochs: int = Field(5, ge=1, le=100_000, description="Passes over the training samples.")
     steps: int | None = Field(None, ge=1, le=100_000_000, description="End after this many steps, whatever the epochs.")
@@ -64,10 +65,11 @@ class TrainingOptions(Reading):
     square_momentum: float = Field(
         0.999, gt=0, lt=1, description="Momentum of the squared gradients' running mean, beta 2 of adam and adamw."
     )
-    schedule: Literal["constant", "cosine", "step", "inverse_root"] = Field(
+    schedule: Literal["constant", "cosine", "linear", "step", "fifths", "inverse_root"] = Field(
         "constant",
-        description="How the learning rate goes: cosine falls to 0 at the end, step to a tenth at half and to a "
-        "hundredth at three quarters of the steps, inverse_root as one over the root of the steps after the warm-up.",
+        description="How the learning rate goes: cosine and linear fall to 0 at the end, step to a tenth at half and "
+        "to a hundredth at three quarters of the steps, fifths to a fifth of what it was at 0.3, 0.6 and 0.8 of them, "
+        "inverse_root as one over the root of the steps after the warm-up.",
     )
     warmup: float = Field(
         0.0,
