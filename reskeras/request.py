@@ -209,6 +209,7 @@ def _steps(training: TrainingOptions, samples: int) -> int:
 
 
 def _at_fault(error: PlanError) -> str:
-    """Return the option to blame for a plan that does not take the samples: a patch that does not fit the image, or the
-    data."""
-    return "patch" if str(error).startswith("patch") else "data"
+    """Return the option to blame for a plan that does not take the samples: a patch that does not fit the image,
+    weights of other tokens, or the data."""
+    first = str(error).split(" ", 1)[0]
+    return first if first in ("patch", "weights") else "data"
