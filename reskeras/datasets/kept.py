@@ -16,7 +16,7 @@ from reskeras.files import read_json, write_whole
 from reskeras.reading import Reading
 from reskeras.tasks import TASKS
 
-VERSION = 3
+VERSION = 4
 """Raised when files are read in another way, so that what was kept counts no more."""
 
 DEEPEST = 2
