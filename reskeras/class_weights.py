@@ -53,6 +53,18 @@ def parsed(text: str) -> dict[str, float]:
     return found
 
 
+def several(text: str) -> list[str]:
+    """Return the values of a text that holds several with commas between, such as `none,balanced,cat=2,dog=0.5`: weights
+    that stand side by side are one value."""
+    found: list[str] = []
+    for part in map(str.strip, text.split(",")):
+        if found and "=" in part and "=" in found[-1]:
+            found[-1] = f"{found[-1]},{part}"
+        else:
+            found.append(part)
+    return found
+
+
 def _number(text: str) -> float | None:
     try:
         value = float(text)

@@ -160,9 +160,10 @@ def test_weights_of_no_class_are_refused_with_the_nearest(data, given, said):
 
 @pytest.mark.any_backend
 def test_names_of_classes_may_hold_commas_and_equals_signs():
-    from reskeras.class_weights import parsed
+    from reskeras.class_weights import parsed, several
 
     assert parsed(",=2, .=3,a=b=1e-1 ") == {",": 2, ".": 3, "a=b": 0.1}
+    assert several("none, balanced,a=2,b=3") == ["none", "balanced", "a=2,b=3"]
     assert parsed("none") == parsed("balanced") == {}
 
 
