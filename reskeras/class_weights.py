@@ -54,8 +54,10 @@ def parsed(text: str) -> dict[str, float]:
 
 
 def several(text: str) -> list[str]:
-    """Return the values of a text that holds several with commas between, such as `none,balanced,cat=2,dog=0.5`: weights
-    that stand side by side are one value."""
+    """Return the values of a text that holds several with commas between, such as `none,balanced,cat=2,dog=0.5`.
+
+    Weights that stand side by side are one value.
+    """
     found: list[str] = []
     for part in map(str.strip, text.split(",")):
         if found and "=" in part and "=" in found[-1]:
