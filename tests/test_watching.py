@@ -134,6 +134,27 @@ def test_probes_equal_the_backends_own_autodiff(name, skip, stacked, level, tmp_
     assert (openness > 0).all() and (openness < 0.5).all() if skip == "gate" else np.isnan(openness).all()
 
 
+def test_what_is_seen_of_large_outputs_is_as_exact(tmp_path):
+    branches = [keras.layers.Dense(16, kernel_initializer=keras.initializers.RandomNormal(0, scale, seed=place))
+                for place, scale in enumerate((1.0, 0.05, 1e-4, 0.0))]  # fmt: skip
+    inputs = keras.Input((40, 40, 16))
+    stream = inputs
+    for each in branches:
+        stream = Residual([each])(stream)
+    model = keras.Model(inputs, stream)
+    x = np.random.default_rng(1).normal(3, 1, (3, 40, 40, 16)).astype("float32")
+    x[..., 5] = 0
+    run = fit_once(model, x, tmp_path / "run", "probes")
+    found = seen(run)
+    for place, facts in enumerate(reference(model, x, run.series("backward_norm").names)):
+        wanted = expected(*facts)
+        for statistic in ("forward_rms", "branch_ratio", "backward_norm", "dead_share"):
+            value = wanted[statistic]
+            np.testing.assert_allclose(
+                found[statistic][place], value, rtol=2e-5, err_msg=f"{statistic} of block {place}"
+            )
+
+
 def test_ends_of_skips_are_found_in_models_that_are_not_ours(tmp_path):
     """An addition's branch is what it adds to what came round: the identity in one block, a projection in the other."""
     keras.utils.set_random_seed(0)

@@ -21,7 +21,11 @@ LOOKED_AT = 64
 """Places of an output that are looked at first for channels that are not 0."""
 
 IN_PIECES = 2**16
-"""Numbers of a piece of a large output, of which what it was added to is subtracted."""
+"""Numbers of a piece of a large output: they fit into the processor's cache, and a sum over no more than these loses
+little in float32."""
+
+CANCELS = 0.05
+"""Where the square of a distance is a smaller share of the squares that it is computed from, it is computed anew."""
 
 
 class _Output(NamedTuple):
@@ -191,7 +195,8 @@ def _measured(outputs: Sequence[_Output], channels: int, known: dict[tuple, tupl
     added = None, None
     if skips[0] is not None:
         # Where blocks follow one another, what one adds to is what the one before it gave.
-        added = torch.stack(_distances(values, skips)), torch.stack(_norms(skips, known))
+        skip_norms = _norms(skips, known)
+        added = torch.stack(_distances(values, skips, norm, skip_norms)), torch.stack(skip_norms)
     last = _identity(values[-1])
     kept = known[last]
     known.clear()
@@ -216,19 +221,52 @@ def _norms(tensors: Sequence[Any], known: dict[tuple, tuple[Any, Any]]) -> list[
 def _foreach_norm(tensors: Iterable[Any]) -> Sequence[Any]:
     import torch
 
+    tensors = list(tensors)
+    if flat := [in_memory for each in tensors if (in_memory := _flat(each)) is not None]:
+        if len(flat) == len(tensors):
+            return [torch.tensor(math.sqrt(_product(each, each)), dtype=torch.float32) for each in flat]
     # PyTorch accumulates narrower numbers in float32 by itself, and refuses wider ones.
     tensors = [each.float() if each.dtype == torch.float64 else each for each in tensors]
     return torch._foreach_norm(tensors, 2, torch.float32)
 
 
-def _distances(tensors: Sequence[Any], others: Sequence[Any]) -> Sequence[Any]:
+def _flat(tensor: Any) -> Any:
+    """Return a large tensor's numbers as a vector, in the order of memory; None for any other than a large one in
+    float32 on a CPU, without gaps."""
+    import torch
+
+    if tensor.numel() <= IN_PIECES or tensor.dtype != torch.float32 or tensor.device.type != "cpu":
+        return None
+    return tensor.as_strided((tensor.numel(),), (1,)) if tensor.stride() == _dense_strides(tensor) else None
+
+
+def _product(vector: Any, other: Any) -> float:
+    """Return the scalar product of two large vectors, of which the processor's library makes one pass on all cores."""
+    pieces = zip(vector.split(IN_PIECES), other.split(IN_PIECES), strict=True)
+    return sum(a.dot(b).item() for a, b in pieces)
+
+
+def _distances(tensors: Sequence[Any], others: Sequence[Any], norms: Sequence[Any], other_norms: Sequence[Any]):
     """Return the norm of the difference of each tensor and its other one, which has the same shape."""
     import torch
 
     if tensors[0].device.type != "cpu" or tensors[0].numel() <= IN_PIECES:
         wide = [[each.float() for each in some] for some in (tensors, others)]
         return _foreach_norm(torch._foreach_sub(*wide))
-    return [torch.linalg.vector_norm(_piecewise_distance(*each)) for each in zip(tensors, others, strict=True)]
+    return [_large_distance(*each) for each in zip(tensors, others, norms, other_norms, strict=True)]
+
+
+def _large_distance(tensor: Any, other: Any, norm: Any, other_norm: Any) -> Any:
+    """Return the distance of two large tensors, by the cosine rule where that is exact enough."""
+    import torch
+
+    flat, other_flat = _flat(tensor), _flat(other)
+    if flat is not None and other_flat is not None and tensor.stride() == other.stride():
+        squares = norm.item() ** 2 + other_norm.item() ** 2
+        square = squares - 2 * _product(flat, other_flat)
+        if square >= CANCELS * squares:
+            return torch.tensor(math.sqrt(square), dtype=torch.float32)
+    return torch.linalg.vector_norm(_piecewise_distance(tensor, other))
 
 
 def _piecewise_distance(tensor: Any, other: Any) -> Any:
