@@ -9,6 +9,7 @@ from autodiff import Projection, precision
 from networks import input_shape, tiny_options
 
 import reskeras
+from reskeras.backend import gathering
 from reskeras.layers import Residual, Stack
 from reskeras.runs.statistics import OF_BLOCKS
 
@@ -132,6 +133,12 @@ def test_probes_equal_the_backends_own_autodiff(name, skip, stacked, level, tmp_
             np.testing.assert_allclose(found["identity_cosine"][place], cosine(first, second), rtol=2e-5, atol=2e-6)
     openness = found["gate_openness"]
     assert (openness > 0).all() and (openness < 0.5).all() if skip == "gate" else np.isnan(openness).all()
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="elsewhere a compiler makes of probes what suits the device")
+def test_what_pytorch_measures_on_a_gpu_is_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(gathering, "seen_on", gathering.SeenOnDevice)
+    test_probes_equal_the_backends_own_autodiff("resnet", "add", True, "probes", tmp_path)
 
 
 def test_what_is_seen_of_large_outputs_is_as_exact(tmp_path):
