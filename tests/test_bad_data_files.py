@@ -57,6 +57,7 @@ BAD = {
     "empty": ({"d.tsv": ""}, "d.tsv", {}, "{0}/d.tsv is empty."),
     "blank": ({"d.txt": "\n \n"}, "d.txt", {}, "{0}/d.txt is empty."),
     "latin": ({"d.tsv": LATIN}, "d.tsv", {}, "{0}/d.tsv: line 2 holds the byte 0xf6, which is not UTF-8 there."),
+    "windows": ({"d.txt": b"It\x92s f\xf6r"}, "d.txt", {}, "Was it saved as Windows-1252? iconv -f CP1252 -t UTF-8 d"),
     "zeros": ({"d.tsv": REVIEWS.encode("utf-16-le")}, "d.tsv", {}, "{0}/d.tsv: line 1 holds a zero byte"),
     "half": ({"d.tsv": REVIEWS.encode("utf-16")[:-1]}, "d.tsv", {}, "which is not UTF-16-LE there"),
     "no tab": ({"d.tsv": "good film yes\n"}, "d.tsv", {}, "{0}/d.tsv: line 1 has no tabulator"),
