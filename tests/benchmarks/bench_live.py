@@ -1,7 +1,7 @@
 """What watching a run costs, in parts of a core and in bytes, and how long a large run takes to open.
 
-Run it with `PYTHONPATH=tests:tests/tui`. On two cores of an AMD EPYC that four other programs shared (a load of 5 to 6),
-on 22 November 2026, at 4 readings a second on 160 x 48, with 110 layers:
+Run it with `PYTHONPATH=tests:tests/tui`. On two cores of an AMD EPYC that four other programs shared (a load of 5 to
+6), on 22 November 2026, at 4 readings a second on 160 x 48, with 110 layers:
 
 | view | part of a core | KiB/s |
 |---|---|---|
@@ -10,14 +10,14 @@ on 22 November 2026, at 4 readings a second on 160 x 48, with 110 layers:
 | blocks | 4.0 % | 18 |
 | dE/dx | 3.3 % | 13 |
 
-Where a machine is that busy there may be fewer than 4 readings a second. One of them takes 10 to 16 ms of processor time
-there, of which reading the folder is 2 to 3 ms; where Textual paints the screen by itself it takes 16 to 24 ms, measured
-by turns. Verdicts take 67 ms at most every 6 seconds (1 %).
+Where a machine is that busy there may be fewer than 4 readings a second. One of them takes 10 to 16 ms of processor
+time there, of which reading the folder is 2 to 3 ms; where Textual paints the screen by itself it takes 16 to 24 ms,
+measured by turns. Verdicts take 67 ms at most every 6 seconds (1 %).
 
 100,000 steps x 1,000 layers, 391 MiB, from the key to the map, without verdicts, at a load of 4: 0.57 and 0.84 s, of
-which 0.5 s is processor time; painted by Textual alone, every widget styled several times and garbage looked for as Python
-does by itself, 1.12 and 1.16 s by turns with these, and 0.8 to 1.1 s of processor time. Beside verdicts in another process,
-keys are answered in 8 ms at the median, in 37 ms at most of 92.
+which 0.5 s is processor time; painted by Textual alone, every widget styled several times and garbage looked for as
+Python does by itself, 1.12 and 1.16 s by turns with these, and 0.8 to 1.1 s of processor time. Beside verdicts in
+another process, keys are answered in 8 ms at the median, in 37 ms at most of 92.
 
 On the same machine with nothing else to do, before that was so, opened once in each way, in this order:
 
