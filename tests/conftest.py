@@ -64,6 +64,13 @@ def pytest_configure(config):
         config.option.loadscopereorder = False
 
 
+def pytest_ignore_collect(collection_path, config):
+    """Leave out whole files of tests that are not asked for, before they are imported."""
+    if config.option.markexpr != "not any_backend" or collection_path.suffix != ".py":
+        return None
+    return True if "\npytestmark = pytest.mark.any_backend\n" in collection_path.read_text("utf-8") else None
+
+
 def pytest_collection_modifyitems(items):
     """Put the longest files first."""
     place = {name: number for number, name in enumerate(LONGEST)}
