@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import tempfile
 from functools import partial
@@ -75,13 +74,6 @@ def pytest_collection_modifyitems(items):
     """Put the longest files first."""
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
-
-
-def pytest_collection_finish():
-    """Spare the garbage collector what stays to the end, which it would go through again with every network."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 10, 10)
 
 
 @pytest.fixture
