@@ -32,6 +32,7 @@ class DataShape:
         train, test: how many samples there are to train and to test on.
         task: what is learnt, a name in `tasks.TASKS`.
         vocabulary: how many token numbers there are; None where samples are no tokens.
+        labels: the names of the classes, tags or moves, in the order of their numbers; empty where they are numbers.
     """
 
     input_shape: tuple[int, ...]
@@ -40,6 +41,7 @@ class DataShape:
     test: int
     task: str = "classes"
     vocabulary: int | None = None
+    labels: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -78,7 +80,13 @@ class Dataset:
         """What this data set is like."""
         samples = first(self.x_train)
         return DataShape(
-            samples.shape[1:], self.classes, len(samples), len(first(self.x_test)), self.task, self.vocabulary
+            samples.shape[1:],
+            self.classes,
+            len(samples),
+            len(first(self.x_test)),
+            self.task,
+            self.vocabulary,
+            self.encoding.labels,
         )
 
     def moments(self) -> tuple[tuple[float, ...], tuple[float, ...]]:

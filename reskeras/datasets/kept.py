@@ -16,14 +16,15 @@ from reskeras.files import read_json, write_whole
 from reskeras.reading import Reading
 from reskeras.tasks import TASKS
 
-VERSION = 2
+VERSION = 4
 """Raised when files are read in another way, so that what was kept counts no more."""
 
 DEEPEST = 2
 """Folders below a folder of training samples that are looked into: that of a class, with its files."""
 
 MOST = 64
-_MOST_BYTES = 10_000
+_MOST_BYTES = 2**22
+"""Of which nearly all are names of classes; with more of them, files are read again."""
 
 _shapes: OrderedDict[str, DataShape] = OrderedDict()
 
@@ -81,7 +82,10 @@ def _shape(content: dict[str, Any]) -> DataShape:
     vocabulary = None if content["vocabulary"] is None else int(content["vocabulary"])
     if content["task"] not in TASKS:
         raise ValueError(content["task"])
-    return DataShape(sizes, *numbers, content["task"], vocabulary)
+    labels = tuple(map(str, content["labels"]))
+    if len(labels) not in (0, numbers[0]):
+        raise ValueError(f"{len(labels)} labels of {numbers[0]} classes")
+    return DataShape(sizes, *numbers, content["task"], vocabulary, labels)
 
 
 def keep(name: str, found: DataShape) -> None:

@@ -40,7 +40,7 @@ TAGS = (
 """Every tag; `O` is for operators and brackets."""
 
 SHAPE = DataShape(
-    (LENGTH,), len(TAGS), LINES * (TEST_EVERY - 1) // TEST_EVERY, LINES // TEST_EVERY, "tags", FIRST + WORDS
+    (LENGTH,), len(TAGS), LINES * (TEST_EVERY - 1) // TEST_EVERY, LINES // TEST_EVERY, "tags", FIRST + WORDS, TAGS
 )
 
 Span = tuple[int, int, str]

@@ -240,7 +240,7 @@ class Run:
         """
         settings, labelled, (state, events) = self.settings, labels.read(self.folder), self._state_and_events()
         try:
-            # In microseconds, as what is kept of a run holds it, so that both say the same.
+            # In microseconds, as a kept summary has it.
             made = self.settings_path.stat().st_mtime_ns // 1000 / 1e6
         except OSError as error:
             raise RunError(f"{self.settings_path} cannot be read: {error.strerror}.") from None
