@@ -20,7 +20,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Tests run what XLA compiles a few times only: compiling it well would take most of their time.
 os.environ.setdefault(
     "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false"
+    # Tiny networks in one piece each: there is a price for every further one.
+    " --xla_cpu_parallel_codegen_split_count=1",
 )
 for _name, _value in SHARING_CORES.items():
     os.environ.setdefault(_name, _value)
@@ -44,6 +46,34 @@ settings.load_profile("unhurried")
 with contextlib.suppress(ImportError):
     # Before TensorFlow, in whatever order tests run: loaded after it, PyTorch's own libraries are not found.
     import torch  # noqa: F401
+
+
+LONGEST = [
+    *("test_tasks", "test_every_layer", "test_stack", "test_watching_others", "test_warm", "test_memory", "test_form"),
+    *("test_stacked_families", "test_builder", "test_telemetry", "test_stacking", "test_fault_injection", "test_cli"),
+    *("test_measuring", "test_monitoring", "test_readme", "test_watching", "test_live_layers", "test_live"),
+    *("test_verdicts_of_runs", "test_design_code", "test_recompute", "test_golden", "test_slice_by_slice"),
+]
+"""Files that take longest, in their order: begun at the end, one would keep one process busy and the others idle."""
+
+
+def pytest_configure(config):
+    """Have xdist keep the order of the files, which it takes by their numbers of tests otherwise."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave out whole files of tests that are not asked for, before they are imported."""
+    if config.option.markexpr != "not any_backend" or collection_path.suffix != ".py":
+        return None
+    return True if "\npytestmark = pytest.mark.any_backend\n" in collection_path.read_text("utf-8") else None
+
+
+def pytest_collection_modifyitems(items):
+    """Put the longest files first."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
 
 
 @pytest.fixture

@@ -7,24 +7,33 @@ import numpy as np
 import pytest
 from weights import randomise
 
+from reskeras.installed import has_extra
 from reskeras.weights import bert_from_keras_hub, gpt2_from_keras_hub
 
-keras_hub = pytest.importorskip("keras_hub", reason="keras-hub is not installed: pip install 'reskeras[text]'")
+if not has_extra("text"):
+    pytest.skip("keras-hub is not installed: pip install 'reskeras[text]'", allow_module_level=True)
 
 SIZES = {"vocabulary_size": 23, "num_layers": 3, "num_heads": 4, "hidden_dim": 16, "intermediate_dim": 48}
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
 
 
+def keras_hub_models():
+    """Return the module, imported here and not above: with it comes TensorFlow, into every process that collects."""
+    from keras_hub import models
+
+    return models
+
+
 @pytest.fixture(scope="module")
 def bert():
-    backbone = keras_hub.models.BertBackbone(**SIZES, max_sequence_length=12)
+    backbone = keras_hub_models().BertBackbone(**SIZES, max_sequence_length=12)
     randomise(backbone)
     return backbone
 
 
 @pytest.fixture(scope="module")
 def gpt2():
-    backbone = keras_hub.models.GPT2Backbone(**SIZES, max_sequence_length=12)
+    backbone = keras_hub_models().GPT2Backbone(**SIZES, max_sequence_length=12)
     randomise(backbone)
     return backbone
 
@@ -73,6 +82,6 @@ def test_gpt2_gives_the_logits_of_the_backbone(gpt2, length):
 
 
 def test_a_backbone_of_other_sizes_is_refused():
-    backbone = keras_hub.models.GPT2Backbone(**{**SIZES, "intermediate_dim": 40})
+    backbone = keras_hub_models().GPT2Backbone(**{**SIZES, "intermediate_dim": 40})
     with pytest.raises(ValueError, match="intermediate_dim=40 and hidden_dim=16"):
         gpt2_from_keras_hub(backbone)

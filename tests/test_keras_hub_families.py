@@ -13,15 +13,17 @@ from weights import randomise
 import reskeras
 from reskeras.builder import build
 from reskeras.catalogue import plan
+from reskeras.installed import has_extra
 from reskeras.options import OptionError
 from reskeras.request import check_request
 from reskeras.runs import RunError
 from reskeras.steps import PlanError
 
-keras_hub = pytest.importorskip("keras_hub", reason="keras-hub is not installed: pip install 'reskeras[text]'")
+if not has_extra("text"):
+    pytest.skip("keras-hub is not installed: pip install 'reskeras[text]'", allow_module_level=True)
 
 SIZES = {"depth": 2, "width": 8, "heads": 2, "feed_forward": 3, "dropout": 0.0, "positions": 9}
-MAKERS = {"keras_hub_bert": keras_hub.models.BertBackbone, "keras_hub_gpt2": keras_hub.models.GPT2Backbone}
+MAKERS = {"keras_hub_bert": "BertBackbone", "keras_hub_gpt2": "GPT2Backbone"}
 
 
 def network(name, **options):
@@ -30,8 +32,11 @@ def network(name, **options):
 
 
 def backbone(name, **sizes):
+    # Not above: with it comes TensorFlow, into every process that collects these tests.
+    from keras_hub import models
+
     settings = {"num_layers": 2, "hidden_dim": 8, "num_heads": 2, "intermediate_dim": 24, "max_sequence_length": 9}
-    return MAKERS[name](**{"vocabulary_size": 11, **settings, **sizes})
+    return getattr(models, MAKERS[name])(**{"vocabulary_size": 11, **settings, **sizes})
 
 
 @pytest.mark.parametrize("name", MAKERS)

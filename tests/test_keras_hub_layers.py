@@ -7,12 +7,22 @@ import numpy as np
 import pytest
 from weights import randomise
 
+from reskeras.installed import has_extra
 from reskeras.layers import DecoderBlock, EncoderBlock
 from reskeras.weights import fill_from_keras_hub
 
-keras_hub = pytest.importorskip("keras_hub", reason="keras-hub is not installed: pip install 'reskeras[text]'")
+if not has_extra("text"):
+    pytest.skip("keras-hub is not installed: pip install 'reskeras[text]'", allow_module_level=True)
 
 RANDOM = np.random.default_rng(17)
+
+
+@pytest.fixture(scope="module")
+def keras_hub():
+    """The package, imported here and not above: with it comes TensorFlow, into every process that collects."""
+    import keras_hub
+
+    return keras_hub
 
 
 def _x(*shape):
@@ -24,7 +34,7 @@ def _array(tensor):
 
 
 @pytest.mark.parametrize("norm", ["post", "pre"])
-def test_an_encoder_block_is_that_of_keras_hub(norm):
+def test_an_encoder_block_is_that_of_keras_hub(keras_hub, norm):
     layer, x = keras_hub.layers.TransformerEncoder(12, 2, activation="gelu", normalize_first=norm == "pre"), _x(2, 5, 8)
     layer.build((None, 5, 8))
     randomise(layer)
@@ -35,7 +45,7 @@ def test_an_encoder_block_is_that_of_keras_hub(norm):
 
 
 @pytest.mark.parametrize("norm", ["post", "pre"])
-def test_a_decoder_block_is_that_of_keras_hub(norm):
+def test_a_decoder_block_is_that_of_keras_hub(keras_hub, norm):
     layer = keras_hub.layers.TransformerDecoder(12, 2, normalize_first=norm == "pre")
     x, memory = _x(2, 5, 8), _x(2, 4, 8)
     layer.build((None, 5, 8), (None, 4, 8))

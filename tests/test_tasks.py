@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from networks import EACH_PART
 from reskeras_tui.answers import RIGHT, WRONG, drawn
 from reskeras_tui.plots.colours import ColourDepth
 from task_sets import ALL, entropy
@@ -19,12 +20,16 @@ from reskeras.tasks import TASKS
 OURS = [name for name, entry in ARCHITECTURES.items() if not entry.extra]
 """Those that need no extra."""
 
+OTHERS = [name for name in ARCHITECTURES if name not in OURS]
+"""Those that another package builds."""
 
-def pair(name: str, data: str, further: bool):
-    """Return a family and data that it takes as parameters; further data are tried on one backend."""
+
+def pair(name: str, data: str):
+    """Return a family and data that it takes as parameters; those outside of `EVERYWHERE` are tried on one backend."""
     extra = ARCHITECTURES[name].extra
     reason = f"{extra} is not installed: pip install 'reskeras[{extra}]'"
     marks = [pytest.mark.skipif(not has_extra(extra), reason=reason)] if extra else []
+    further = (name, data) not in EVERYWHERE
     return pytest.param(name, data, marks=[*marks, pytest.mark.any_backend] if further else marks)
 
 
@@ -33,9 +38,15 @@ def fitting(entry) -> list[str]:
     return [data for data, each in ALL.items() if entry.fits(each.shape.task, each.shape.kind)]
 
 
-PAIRS = [
-    pair(name, data, place > 0) for name, entry in ARCHITECTURES.items() for place, data in enumerate(fitting(entry))
-]
+FIRST = {name: fitting(entry)[0] for name, entry in ARCHITECTURES.items()}
+"""A kind of data for each family."""
+
+_ONE_A_TASK = {ARCHITECTURES[name].task: name for name in reversed(FIRST)}
+
+EVERYWHERE = {(name, FIRST[name]) for name in {*_ONE_A_TASK.values(), *(name for name, _ in EACH_PART), *OTHERS}}
+"""Pairs that are tried on every backend: every kind of part of ours, every task, and the families of others."""
+
+PAIRS = [pair(name, data) for name, entry in ARCHITECTURES.items() for data in fitting(entry)]
 
 
 def last(run, kind: str) -> dict:

@@ -85,6 +85,7 @@ def check_same_numbers(cold, warm):
         np.testing.assert_array_equal(values, theirs[place], place)
 
 
+@pytest.mark.any_backend
 def test_a_warm_worker_trains_bit_for_bit_as_a_cold_one(finished, tmp_path, workers, backend):
     worker = workers(backend)
     assert worker.ready.wait(DEADLINE)

@@ -99,7 +99,8 @@ def expected(before, after, gradient):
     ("name", "skip", "stacked", "level"),
     [
         ("resnet", "add", True, "deep"),
-        ("resnet", "add", True, "probes"),
+        # That a level leaves out what it does is seen on every backend with blocks one after another.
+        pytest.param("resnet", "add", True, "probes", marks=pytest.mark.any_backend),
         ("highway", "gate", True, "deep"),
         ("plain", "none", False, "deep"),
         ("plain", "none", False, "probes"),

@@ -11,6 +11,7 @@ helpers too, before pytest could rewrite this file's assertions: PYTEST_DONT_REW
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import gc
 import json
 import os
@@ -198,11 +199,19 @@ class Finished:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Finished:
-    """A finished run that all tests share and none may change."""
-    home = tmp_path_factory.mktemp("home")
-    caches = home / "caches"
-    own = environment(XDG_CACHE_HOME=str(caches))
-    done = reskeras("train", "plain", *FIRST_TRAINING, "--name", "first", "--json", cwd=home, env=own)
+    """A finished run that all tests share, those of other processes too, and none may change."""
+    base = tmp_path_factory.getbasetemp()
+    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "home"
+    home.mkdir(exist_ok=True)
+    caches, told = home / "caches", home / "told.json"
+    with open(home / "lock", "w") as lock:
+        # The first that asks trains it; it goes with the file.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists():
+            own = environment(XDG_CACHE_HOME=str(caches))
+            done = reskeras("train", "plain", *FIRST_TRAINING, "--name", "first", "--json", cwd=home, env=own)
+            told.write_text(json.dumps(vars(done)))
+    done = subprocess.CompletedProcess(**json.loads(told.read_text()))
     return Finished(Run(home / "saved_models/first"), done, caches)
 
 

@@ -33,23 +33,24 @@ CONTROLS = {"choice": Select, "flag": Switch, "integer": Input, "number": Input,
 
 def test_every_option_of_every_architecture_has_a_field(bench):
     async def story(app, pilot):
+        training = _at_first(TrainingOptions, "training")
         for name, entry in OURS.items():
-            groups = ((entry.options, "option"), (TrainingOptions, "training"))
-            made = [[OptionField(option, group=group) for option in describe(options)] for options, group in groups]
-            for field in (*made[0], *made[1]):
-                assert isinstance(field.control, CONTROLS[field.option.kind]), field.option
-                if field.option.kind == "choice":
-                    assert field.control.choices == field.option.choices
-            options, training = ({field.option.name: _at_first(field) for field in fields} for fields in made)
-            training["data"] = default_data(entry)
-            assert check_request(name, options, training) == check_request(name, {}, {})
+            options, data = _at_first(entry.options, "option"), default_data(entry)
+            assert check_request(name, options, {**training, "data": data}) == check_request(name, {}, {})
 
     bench(story, listed=True)
 
 
-def _at_first(field):
-    """Return what a field says; a choice has no value before it is on a screen."""
-    return field.option.default if field.option.kind == "choice" else field.value
+def _at_first(options, group):
+    """Return what a new field of each option says; a choice has no value before it is on a screen."""
+    said = {}
+    for option in describe(options):
+        field = OptionField(option, group=group)
+        assert isinstance(field.control, CONTROLS[option.kind]), option
+        if option.kind == "choice":
+            assert field.control.choices == option.choices
+        said[option.name] = option.default if option.kind == "choice" else field.value
+    return said
 
 
 def test_other_families_come_with_their_own_options_and_data(bench):
