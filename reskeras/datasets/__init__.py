@@ -49,7 +49,8 @@ class Embedded:
 
     def as_wanted(self, reading: Reading | None) -> Callable[[], Dataset] | None:
         """Return what loads it as a reading says; None where that is as it comes."""
-        plain = reading is None or not any(getattr(reading, name) for name in ("vocabulary_size", "length"))
+        said = ("vocabulary_size", "length", "characters")
+        plain = reading is None or all(getattr(reading, name) is None for name in said)
         if self.read is None or (plain and (reading is None or reading.level == "auto")):
             return None
         return partial(self.read, reading)

@@ -16,7 +16,7 @@ from reskeras.files import read_json, write_whole
 from reskeras.reading import Reading
 from reskeras.tasks import TASKS
 
-VERSION = 2
+VERSION = 3
 """Raised when files are read in another way, so that what was kept counts no more."""
 
 DEEPEST = 2
@@ -78,10 +78,10 @@ def shape(name: str) -> DataShape | None:
 def _shape(content: dict[str, Any]) -> DataShape:
     sizes = tuple(map(int, content["input_shape"]))
     numbers = [int(content[each]) for each in ("classes", "train", "test")]
-    vocabulary = None if content["vocabulary"] is None else int(content["vocabulary"])
+    of_text = [None if content[each] is None else int(content[each]) for each in ("vocabulary", "alphabet")]
     if content["task"] not in TASKS:
         raise ValueError(content["task"])
-    return DataShape(sizes, *numbers, content["task"], vocabulary)
+    return DataShape(sizes, *numbers, content["task"], *of_text)
 
 
 def keep(name: str, found: DataShape) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from reskeras.datasets.dataset import Dataset, first, taken
-from reskeras.datasets.encoding import PADDING
+from reskeras.datasets.encoding import PADDING, words_of
 from reskeras.training.objectives import NO_LABEL
 
 SHOWN = 8
@@ -30,7 +30,8 @@ def answers(data: Dataset, predicted: np.ndarray | dict[str, np.ndarray]) -> lis
     if data.task not in ("classes", "tags", "translation") or isinstance(predicted, dict):
         return []
     samples, chosen = taken(data.x_test, slice(SHOWN)), predicted[:SHOWN].argmax(-1)
-    rows = zip(first(samples), data.y_test[:SHOWN], chosen, strict=True)
+    shown = first(samples) if data.vocabulary is None else words_of(first(samples))
+    rows = zip(shown, data.y_test[:SHOWN], chosen, strict=True)
     return [_record(data, *row) for row in rows]
 
 
