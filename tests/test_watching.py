@@ -9,6 +9,7 @@ from autodiff import Projection, precision
 from networks import input_shape, tiny_options
 
 import reskeras
+from reskeras.backend import gathering
 from reskeras.layers import Residual, Stack
 from reskeras.runs.statistics import OF_BLOCKS
 
@@ -132,6 +133,33 @@ def test_probes_equal_the_backends_own_autodiff(name, skip, stacked, level, tmp_
             np.testing.assert_allclose(found["identity_cosine"][place], cosine(first, second), rtol=2e-5, atol=2e-6)
     openness = found["gate_openness"]
     assert (openness > 0).all() and (openness < 0.5).all() if skip == "gate" else np.isnan(openness).all()
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="elsewhere a compiler makes of probes what suits the device")
+def test_what_pytorch_measures_on_a_gpu_is_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(gathering, "seen_on", gathering.SeenOnDevice)
+    test_probes_equal_the_backends_own_autodiff("resnet", "add", True, "probes", tmp_path)
+
+
+def test_what_is_seen_of_large_outputs_is_as_exact(tmp_path):
+    branches = [keras.layers.Dense(16, kernel_initializer=keras.initializers.RandomNormal(0, scale, seed=place))
+                for place, scale in enumerate((1.0, 0.05, 1e-4, 0.0))]  # fmt: skip
+    inputs = keras.Input((40, 40, 16))
+    stream = inputs
+    for each in branches:
+        stream = Residual([each])(stream)
+    model = keras.Model(inputs, stream)
+    x = np.random.default_rng(1).normal(3, 1, (3, 40, 40, 16)).astype("float32")
+    x[..., 5] = 0
+    run = fit_once(model, x, tmp_path / "run", "probes")
+    found = seen(run)
+    for place, facts in enumerate(reference(model, x, run.series("backward_norm").names)):
+        wanted = expected(*facts)
+        for statistic in ("forward_rms", "branch_ratio", "backward_norm", "dead_share"):
+            value = wanted[statistic]
+            np.testing.assert_allclose(
+                found[statistic][place], value, rtol=2e-5, err_msg=f"{statistic} of block {place}"
+            )
 
 
 def test_ends_of_skips_are_found_in_models_that_are_not_ours(tmp_path):

@@ -22,6 +22,15 @@ be put together for parts of a batch. `branch_ratio` and `token_residual` are ye
 NOT_MEASURED = -2.0
 """Stands for what was not measured, below every value: NaN would make a loss scale skip the step."""
 
+_COLUMNS = {
+    "mean_square": SLOTS.index("forward_rms"),
+    "dead_share": SLOTS.index("dead_share"),
+    "branch_square": SLOTS.index("branch_ratio"),
+    "skip_square": SLOTS.index("skip_square"),
+    "gradient_square": SLOTS.index("backward_norm"),
+}
+"""The slots that probes fill that are put together, by what each is before roots are taken."""
+
 SATURATED = 0.97
 """An output of tanh above this passes less than 6 % of the gradient."""
 
@@ -66,7 +75,7 @@ def probe_values(variable: keras.Variable, level: str, counts: list[int]) -> lis
     values = keras.ops.convert_to_tensor(variable)
     ends = np.cumsum(counts).tolist()
     if level == "probes" and backend.can_gather(values):
-        seats = backend.seats(values, _put_together)
+        seats = backend.seats(values, _COLUMNS, NOT_MEASURED)
         return [seats[end - count : end] for end, count in zip(ends, counts, strict=True)]
     # Keras's split wants a place to split at.
     return keras.ops.split(values, ends[:-1]) if len(counts) > 1 else [values]
@@ -149,21 +158,6 @@ def _forward(skip, y, probe: Probe, has_token: bool, found: dict) -> Any:
             means = [ops.mean(ops.cast(ops.stop_gradient(each), "float32")) for each in values]
             slots[statistic] = sum(means) / len(means)
     return ops.stack([ops.cast(slots[each], "float32") for each in SLOTS])
-
-
-def _put_together(columns: dict[str, Any]) -> Any:
-    """Return the slots of all probes, (probes, slots), from what they saw."""
-    ops = keras.ops
-    slots = {
-        "forward_rms": columns["mean_square"],
-        "dead_share": columns["dead_share"],
-        "branch_ratio": columns["branch_square"],
-        "skip_square": columns["skip_square"],
-        "backward_norm": columns["gradient_square"],
-    }
-    nothing = ops.full_like(columns["mean_square"], NOT_MEASURED)
-    rows = ops.stack([slots.get(each, nothing) for each in SLOTS], 1)
-    return ops.where(ops.isnan(rows), NOT_MEASURED, rows)
 
 
 def _places(tensor, axes):

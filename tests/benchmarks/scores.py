@@ -114,8 +114,9 @@ ROWS: dict[str, Row] = {
     ),
     "multi30k": Row(
         "Transformer encoder-decoder, Multi30k, English to German",
-        "translator --depth 3 --width 256 --data {data}/multi30k_train.en.gz,{data}/multi30k_train.de.gz "
-        "--vocabulary-size 8000 --epochs 10 --batch-size 64 --label-smoothing 0.1 --schedule cosine --warmup 400",
+        "translator --depth 3 --width 128 --norm pre --data {data}/multi30k_train.en.gz,{data}/multi30k_train.de.gz "
+        "--level bytepair --vocabulary-size 8000 --epochs 12 --batch-size 64 --by-length --learning-rate 0.001 "
+        "--label-smoothing 0.1 --schedule cosine --warmup 400 --validation-split 0.02",
         "test_bleu",
         "BLEU",
         20.0,
