@@ -38,6 +38,20 @@ RECIPES: dict[str, Recipe] = {
         "He et al. 2015 (1512.03385), section 4.2",
         {**_SMALL_IMAGES, "epochs": 164, "batch_size": 128, "nesterov": False},
     ),
+    # Falls after 60, 120 and 160 of the 200 epochs. The authors' code, train.lua and scripts/train_cifar.sh, has the
+    # same numbers, and fills with the image mirrored at its edge.
+    "wide_resnet": Recipe(
+        "wide residual networks on small images; what comes in at the edge has the mean colour",
+        "Zagoruyko and Komodakis 2016 (1605.07146), section 3",
+        {
+            **_SMALL_IMAGES,
+            "weight_decay": 5e-4,
+            "schedule": "fifths",
+            "epochs": 200,
+            "batch_size": 128,
+            "nesterov": True,
+        },
+    ),
     "densenet": Recipe(
         "densely connected networks on small images",
         "Huang et al. 2017 (1608.06993), section 4.2",
@@ -54,6 +68,22 @@ RECIPES: dict[str, Recipe] = {
             "schedule": "inverse_root",
             "warmup": 0.04,
             "label_smoothing": 0.1,
+        },
+    ),
+    # Warm-up, decay and norm are those of the authors' code, run_classifier.py and optimization.py,
+    # whose rate falls as if there were no warm-up; of the paper's rates, 2e-5 to 5e-5, it is its default.
+    "bert": Recipe(
+        "classes of texts, from weights that are trained already; epsilon is Keras's, and all weights decay",
+        "Devlin et al. 2018 (1810.04805), section 4.1 and appendix A.3",
+        {
+            "optimizer": "adamw",
+            "learning_rate": 5e-5,
+            "weight_decay": 0.01,
+            "clip_norm": 1.0,
+            "schedule": "linear",
+            "warmup": 0.1,
+            "epochs": 3,
+            "batch_size": 32,
         },
     ),
     # 375 million of 300 billion tokens of warm-up.

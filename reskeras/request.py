@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reskeras import catalogue, datasets, recipes
+from reskeras import catalogue, class_weights, datasets, recipes
 from reskeras.architectures import Architecture, Preset
 from reskeras.datasets import DataShape
 from reskeras.installed import EXTRAS, BackendMissing, has_extra, how_to_install, resolve_backend
@@ -91,11 +91,16 @@ def _check_use(chosen: Options, shape: DataShape) -> dict[str, str]:
 def _check_training(trained: TrainingOptions, shape: DataShape, name: str) -> dict[str, str]:
     """Return what is wrong with training options for a data set: option name -> sentence."""
     problems = {}
-    if trained.class_weight != "none" and shape.task not in ("classes", "tags"):
+    if trained.class_weight != class_weights.NONE and shape.task not in ("classes", "tags"):
         problems["class_weight"] = (
             f"class_weight={trained.class_weight} is for classes and tags; {name} learns {TASKS[shape.task].answer}. "
             "Did you mean class_weight=none?"
         )
+    elif shape.classes is not None:
+        try:
+            class_weights.of_classes(trained.class_weight, shape.labels, shape.classes, trained.data)
+        except ValueError as error:
+            problems["class_weight"] = str(error)
     for option, plain in (("pad_crop", 0), ("flip", False)):
         # What a board shows is not the same when it is moved, and its best move is another.
         if getattr(trained, option) != plain and (shape.kind != "image" or shape.task != "classes"):
@@ -104,11 +109,6 @@ def _check_training(trained: TrainingOptions, shape: DataShape, name: str) -> di
                 f"{shape.kind} samples of shape {shape.input_shape} with {TASKS[shape.task].answer}. "
                 f"Did you mean {option}={plain}?"
             )
-    if trained.characters and shape.alphabet is None:
-        problems["characters"] = (
-            f"characters are for words of texts with classes or tags; received characters={trained.characters} for "
-            f"{shape.kind} samples with {TASKS[shape.task].answer}. Did you mean characters=0?"
-        )
     if trained.word_dropout and (shape.vocabulary is None or shape.task not in ("classes", "tags")):
         problems["word_dropout"] = (
             f"word_dropout is for texts with classes or tags; received word_dropout={trained.word_dropout:g} for "
@@ -208,6 +208,7 @@ def _steps(training: TrainingOptions, samples: int) -> int:
 
 
 def _at_fault(error: PlanError) -> str:
-    """Return the option to blame for a plan that does not take the samples: a patch that does not fit the image, or the
-    data."""
-    return "patch" if str(error).startswith("patch") else "data"
+    """Return the option to blame for a plan that does not take the samples: a patch that does not fit the image,
+    weights of other tokens, or the data."""
+    first = str(error).split(" ", 1)[0]
+    return first if first in ("patch", "weights") else "data"

@@ -57,6 +57,7 @@ BAD = {
     "empty": ({"d.tsv": ""}, "d.tsv", {}, "{0}/d.tsv is empty."),
     "blank": ({"d.txt": "\n \n"}, "d.txt", {}, "{0}/d.txt is empty."),
     "latin": ({"d.tsv": LATIN}, "d.tsv", {}, "{0}/d.tsv: line 2 holds the byte 0xf6, which is not UTF-8 there."),
+    "windows": ({"d.txt": b"It\x92s f\xf6r"}, "d.txt", {}, "Was it saved as Windows-1252? iconv -f CP1252 -t UTF-8 d"),
     "zeros": ({"d.tsv": REVIEWS.encode("utf-16-le")}, "d.tsv", {}, "{0}/d.tsv: line 1 holds a zero byte"),
     "half": ({"d.tsv": REVIEWS.encode("utf-16")[:-1]}, "d.tsv", {}, "which is not UTF-16-LE there"),
     "no tab": ({"d.tsv": "good film yes\n"}, "d.tsv", {}, "{0}/d.tsv: line 1 has no tabulator"),
@@ -116,6 +117,13 @@ BAD = {
         {},
         "{0}/d.csv: line 3 holds a number too large for float32",
     ),
+    "csv comma": (
+        {"d.csv": 'a,y\n"1,000",2\n'},
+        "d.csv",
+        {},
+        "{0}/d.csv: line 2 holds '1,000' in column 'a', a number",
+    ),
+    "csv commas": ({"d.csv": "a;y\n2.000,5;2\n"}, "d.csv", {}, "holds '2.000,5' in column 'a', a number with a comma."),
     "csv ragged": ({"d.csv": "a,y\n1,2\n1,2,3\n"}, "d.csv", {}, "{0}/d.csv: line 3 has 3 columns, and the first has 2"),
     "csv quote": ({"d.csv": 'a,y\n1,2\n"1"x,2\n'}, "d.csv", {}, "{0}/d.csv: line 3 cannot be read"),
     "csv narrow": ({"d.csv": "a\n1\n"}, "d.csv", {}, "{0}/d.csv: line 1 has 1 column; a label and from 1"),
@@ -129,9 +137,12 @@ BAD = {
     ),
     "csv task": ({"d.csv": IRIS}, "d.csv", {"task": "tags"}, "cannot be read for the task tags: a table is read for"),
     "unknown": ({"d.xyz": "what"}, "d.xyz", {}, "{0}/d.xyz is of no kind that is known by its name."),
+    "sheet": ({"d.xlsx": b"PK"}, "d.xlsx", {}, "{0}/d.xlsx is of no kind that is known by its name. Save the sheet as"),
     "missing": ({"reviews.tsv": ""}, "review.tsv", {}, "There is no file {0}/review.tsv. Did you mean reviews.tsv?"),
     "folder": ({"f/x.bin": "a"}, "f", {}, "{0}/f is a folder, and nothing in it can be read."),
     "no folder": ({"f": None}, "f", {}, "{0}/f is a folder, and nothing in it can be read."),
+    "webp": ({"f/a/1.webp": "x", "f/b/1.WebP": "x"}, "f", {}, "Images of the kind .webp are in it: save them as .png"),
+    "deep": ({"f/a/c/1.png": "x", "f/b/c/1.png": "x"}, "f", {}, "Its folders hold folders: samples lie in the folder"),
     "class empty": ({"f/a/1.txt": "x", "f/b": None}, "f", {}, "{0}/f/b holds no sample"),
     "class alone": ({"f/a/1.txt": "x"}, "f", {}, "{0}/f holds only the label 'a'"),
     "class text": ({"f/a/1.txt": "x", "f/b/1.txt": b"\xff"}, "f", {}, "{0}/f/b/1.txt: line 1 holds the byte 0xff"),
@@ -149,6 +160,11 @@ def test_a_bad_file_is_refused_with_its_place(tmp_path, files, name, reading, se
     write(tmp_path, files)
     said = refusal(f"{tmp_path}/{name}".replace("{0}", str(tmp_path)), **reading)
     assert sentence.replace("{0}", str(tmp_path)) in said
+
+
+def test_a_link_to_nothing_is_told(tmp_path):
+    (tmp_path / "d.csv").symlink_to(tmp_path / "gone.csv")
+    assert refusal(tmp_path / "d.csv").startswith(f"{tmp_path}/d.csv is a link to {tmp_path}/gone.csv, which is not")
 
 
 @pytest.mark.parametrize("name", ["d.tsv", "d.csv", "d.conll", "d.txt", "d.txt.gz", "d.parquet", "a/d.png", "a/d.txt"])

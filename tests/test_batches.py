@@ -96,13 +96,15 @@ def test_balanced_weights_are_those_of_scikit_learn():
 def test_weighted_samples_and_tokens_count_as_formulas_say():
     import keras
 
-    from reskeras.training.objectives import balanced, objective
+    from reskeras.training.objectives import objective, weights_of_classes
 
     generator = np.random.default_rng(0)
-    for name in ("vector", "tags"):
+    for name, wanted in (("vector", "1=3,0=0.25"), ("tags", "balanced"), ("tags", "B-late=3")):
         data = ALL[name].load()
-        weights = balanced(data, np.arange(len(data.x_train) // 2)) * [1, 3]
-        _, y, each = batches(data, class_weights=weights.astype("float32"))[0]
+        weights = weights_of_classes(data, np.arange(9), wanted)
+        if wanted != "balanced":
+            assert weights.tolist() == [0.25 if name == "vector" else 1, 3]
+        _, y, each = batches(data, class_weights=weights)[0]
         logits = generator.normal(size=(*y.shape, 2)).astype("float32")
         model = keras.Sequential([keras.Input(logits.shape[1:]), keras.layers.Identity()])
         model.compile(**objective(data.task))
@@ -119,12 +121,62 @@ def test_weighted_samples_and_tokens_count_as_formulas_say():
         assert found["accuracy"] == pytest.approx((logits.argmax(-1) == y)[counted].mean(), rel=1e-5)
 
 
+@pytest.mark.any_backend
+def test_a_training_takes_the_weights_that_were_asked_for():
+    from reskeras.training.preparation import prepare
+
+    asked = {"data": "made-up-texts", "class_weight": "late=3"}
+    settings = check_request("bert", {"depth": 1, "width": 8, "heads": 1}, asked).settings
+    _, y, weights = prepare(settings).batches[0]
+    assert set(y) == {0, 1} and np.array_equal(weights, np.where(y == 1, 3, 1))
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize(
+    ("data", "given", "said"),
+    [
+        ("made-up-texts", "balence", "cannot be 'balence' (choices: none, balanced, or weights such as"),
+        ("made-up-texts", "balence", "Did you mean balanced?"),
+        (
+            "made-up-texts",
+            "Lte=2",
+            "'Lte', and made-up-texts has no such class (classes: early, late). Did you mean late?",
+        ),
+        ("made-up-texts", "late=2,early", "weights such as cat=2,dog=0.5)."),
+        ("made-up-texts", "late=two", "gives 'late' the weight 'two'; a weight is a number from 0 to 1,000,000."),
+        ("made-up-texts", "late=-1", "the weight '-1'"),
+        ("made-up-texts", "late=nan", "the weight 'nan'"),
+        ("made-up-texts", "late=1,late=2", "gives 'late' two weights, 1 and 2"),
+        ("made-up-texts", "late=0, early=0", "every class count 0"),
+        ("made-up-texts", "", "cannot be empty. Did you mean none?"),
+        ("digits", "10=2", "'10', and digits has no such class (classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9)"),
+        ("python_text", "emial=2", "Did you mean email?"),
+        ("imdb", "god=2", "(classes: bad, good). Did you mean good?"),
+        ("made-up-tags", "b-late=2", "Did you mean B-late?"),
+    ],
+)
+def test_weights_of_no_class_are_refused_with_the_nearest(data, given, said):
+    network = {"digits": "resnet", "made-up-tags": "lstm_tagger"}.get(data, "bert")
+    with pytest.raises(OptionError) as caught:
+        check_request(network, {}, {"data": data, "class_weight": given})
+    assert said in caught.value.problems["class_weight"]
+
+
+@pytest.mark.any_backend
+def test_names_of_classes_may_hold_commas_and_equals_signs():
+    from reskeras.class_weights import parsed, several
+
+    assert parsed(",=2, .=3,a=b=1e-1 ") == {",": 2, ".": 3, "a=b": 0.1}
+    assert several("none, balanced,a=2,b=3") == ["none", "balanced", "a=2,b=3"]
+    assert parsed("none") == parsed("balanced") == {}
+
+
 def test_a_run_with_changed_images_and_weights_goes_on_to_the_last_bit(bench, tmp_path):
     generator = np.random.default_rng(0)
     y = (generator.uniform(size=300) < 0.2).astype("int32")
     x = (generator.normal(size=(300, 8, 8, 1)) + y[:, None, None, None]).astype("float32")
     np.savez(tmp_path / "images.npz", x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
-    asked = {"data": str(tmp_path / "images.npz"), "pad_crop": 2, "flip": True, "class_weight": "balanced"}
+    asked = {"data": str(tmp_path / "images.npz"), "pad_crop": 2, "flip": True, "class_weight": "1=4"}
     asked |= {"epochs": 3, "batch_size": 16}
     whole, run = bench.train(**asked), bench.prepare(**asked)
     control.send(run.commands_path, "stop")

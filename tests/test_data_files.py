@@ -198,10 +198,28 @@ def test_a_table_of_a_text_is_text(tmp_path):
     assert {"good , really", "bad film"} & set(texts(data, "train") + texts(data, "test"))
 
 
+def test_tables_as_other_programs_write_them(tmp_path):
+    rows = [(n / 4, n % 3, "xy"[n % 2]) for n in range(8)]
+    plain = [[a, b] for a, b, _ in rows]
+    written = {
+        "sheet.csv": "sep=;\na;b;label\n" + "".join(f"{a};{b};{y}\n".replace(".", ",") for a, b, y in rows),
+        "comma.csv": "a,b,label,\n" + "".join(f"{a},{b},{y},\n" for a, b, y in rows),
+        "pandas.csv": ",a,b,label\n" + "".join(f"{7 * n},{a},{b},{y}\n" for n, (a, b, y) in enumerate(rows)),
+    }
+    notes = {"comma.csv": "empty: column 3, which has no name.", "pandas.csv": "numbers the rows: column 1, which has"}
+    for name, content in written.items():
+        data = load(write(tmp_path, {name: content}) / name)
+        both = np.concatenate([data.x_train, data.x_test])
+        assert sorted(both.tolist()) == sorted(plain) and data.encoding.labels == ("x", "y")
+        assert notes.get(name, "") in " ".join(data.notes)
+    (tmp_path / "texts.csv").write_text(",text,label\n" + "".join(f"{n},some {n},{n % 2}\n" for n in range(8)))
+    assert load(tmp_path / "texts.csv").vocabulary
+
+
 def test_a_million_rows_are_read(tmp_path):
     path = tmp_path / "many.csv"
     path.write_text("a,b,label\n" + "1.5,2,x\n2.5,1,y\n" * 500_000)
-    assert load(path).shape == datasets.DataShape((2,), 2, 800_000, 200_000)
+    assert load(path).shape == datasets.DataShape((2,), 2, 800_000, 200_000, labels=("x", "y"))
 
 
 def test_parquet(tmp_path):
@@ -220,9 +238,9 @@ def test_a_folder_of_images(tmp_path):
         for n in range(3)
         for name, content in (("red", red), ("blue", blue))
     }
-    write(tmp_path, {**files, "train/red/notes.md": "mine", "train/.hidden/x.png": red})
+    write(tmp_path, {**files, "train/red/notes.md": "mine", "train/.hidden/x.png": red, "train/__MACOSX/x": "mine"})
     data = load(tmp_path)
-    assert data.shape == datasets.DataShape((6, 4, 3), 2, 6, 6)
+    assert data.shape == datasets.DataShape((6, 4, 3), 2, 6, 6, labels=("blue", "red"))
     assert data.x_train.dtype == np.uint8
     assert (data.x_train[3] == (200, 30, 60)).all()
     assert named(data, "test") == 3 * ["blue"] + 3 * ["red"]

@@ -13,6 +13,8 @@ from weights import randomise
 import reskeras
 from reskeras.builder import build
 from reskeras.catalogue import plan
+from reskeras.options import OptionError
+from reskeras.request import check_request
 from reskeras.runs import RunError
 from reskeras.steps import PlanError
 
@@ -58,9 +60,27 @@ def test_weights_of_other_sizes_are_refused(tmp_path):
     backbone("keras_hub_gpt2", vocabulary_size=12).save_weights(tmp_path / "more.weights.h5")
     backbone("keras_hub_gpt2", num_layers=1).save_weights(tmp_path / "flat.weights.h5")
     (tmp_path / "no.weights.h5").write_bytes(b"nothing")
-    for name in ("more", "flat", "no"):
+    with pytest.raises(PlanError, match=r"more\.weights\.h5 are for 12 token numbers, and .* has 11: .*_size=8"):
+        network("keras_hub_gpt2", weights=str(tmp_path / "more.weights.h5"))
+    for name in ("flat", "no"):
         with pytest.raises(PlanError, match=r"holds no weights of a backbone of these sizes \(vocabulary 11, depth 2"):
             network("keras_hub_gpt2", weights=str(tmp_path / f"{name}.weights.h5"))
+
+
+@pytest.mark.any_backend
+def test_weights_of_other_tokens_than_the_data_are_refused_before_a_run(tmp_path, sets):
+    file = tmp_path / "tale.weights.h5"
+    for name, data in (("keras_hub_bert", "texts"), ("keras_hub_gpt2", "language")):
+        for vocabulary in (10, 1000):
+            backbone(name, vocabulary_size=vocabulary).save_weights(file)
+            asked = {**SIZES, "weights": str(file)}, {"data": f"made-up-{data}"}
+            if vocabulary == 10:
+                assert check_request(name, *asked).plan.backbone.weights
+                continue
+            with pytest.raises(OptionError) as caught:
+                check_request(name, *asked)
+            assert "are for 1,000 token numbers, and" in caught.value.problems["weights"]
+            assert "has 10: the two must be the same tokens" in caught.value.problems["weights"]
 
 
 @pytest.mark.parametrize(("name", "data"), [("keras_hub_bert", "texts"), ("keras_hub_gpt2", "language")])

@@ -32,6 +32,9 @@ def rates(steps: int, **options) -> list[float]:
 def test_rates_are_those_of_the_formulas():
     np.testing.assert_allclose(rates(8, warmup=4), [0.125, 0.25, 0.375, 0.5, 0.5, 0.5, 0.5, 0.5])
     np.testing.assert_allclose(rates(8, kind="step"), [0.5] * 4 + [0.05] * 2 + [0.005] * 2, rtol=1e-6)
+    fifths = [0.5] * 60 + [0.1] * 60 + [0.02] * 40 + [0.004] * 40
+    np.testing.assert_allclose(rates(200, kind="fifths"), fifths, rtol=1e-6)
+    np.testing.assert_allclose(rates(6, kind="linear", warmup=2), [0.25, 0.5, 0.5, 0.375, 0.25, 0.125], rtol=1e-6)
     cosine = [0.25 * (1 + math.cos(math.pi * step / 10)) for step in range(10)]
     np.testing.assert_allclose(rates(10, kind="cosine"), cosine, rtol=1e-5)
     warmed = rates(12, kind="cosine", warmup=2)
@@ -119,7 +122,7 @@ def test_a_rate_on_a_schedule_is_not_set_by_hand(tmp_path):
 @pytest.mark.any_backend
 def test_options_have_bounds():
     for bad in (
-        {"schedule": "linear"},
+        {"schedule": "linaer"},
         {"warmup": -1},
         {"clip_norm": 0},
         {"label_smoothing": 1},

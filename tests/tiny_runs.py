@@ -26,14 +26,17 @@ def sets(monkeypatch):
         config.disable_op_determinism()
 
 
+def tiny(name: str) -> dict:
+    """Return options of a tiny network; how many words there are is the data's."""
+    return {key: value for key, value in ARCHITECTURES[name].tiny.items() if key != "vocabulary"}
+
+
 def trained(name: str, data: str, folder: Path, **training) -> Run:
     """Return the run of a tiny network that was trained."""
     from reskeras.training.session import Session
 
-    # How many words there are is the data's.
-    tiny = {key: value for key, value in ARCHITECTURES[name].tiny.items() if key != "vocabulary"}
     wanted = {"data": data, "epochs": 4, "learning_rate": 0.01, "checkpoint_seconds": 0, **training}
-    run = create(check_request(name, tiny, wanted).settings, folder)
+    run = create(check_request(name, tiny(name), wanted).settings, folder)
     events = EventWriter(run.events_path)
     try:
         assert Session(run, events).execute() == "finished"

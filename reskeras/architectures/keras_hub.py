@@ -8,7 +8,9 @@ from pydantic import Field
 
 from reskeras.architectures import Architecture, ArchitectureOptions, bert, gpt
 from reskeras.architectures.transformer_options import MOST_HEADS, heads_problem
+from reskeras.datasets.encoding import FIRST
 from reskeras.plan import Backbone, Plan
+from reskeras.steps import PlanError
 
 
 class BackboneOptions(ArchitectureOptions):
@@ -48,7 +50,13 @@ class BackboneOptions(ArchitectureOptions):
         return {name: getattr(self, name) for name in names}
 
     def backbone(self, kind: str, vocabulary: int) -> Backbone:
-        """Return what keras-hub is asked for."""
+        """Return what keras-hub is asked for.
+
+        Raises:
+            PlanError: where the weights to begin with are those of another number of tokens.
+        """
+        if self.weights is not None:
+            _check_vocabulary(weights_file(self.weights), vocabulary)
         units = self.width * self.feed_forward
         return Backbone(
             kind, vocabulary, self.depth, self.heads, self.width, units, self.dropout, self.positions, self.weights
@@ -68,6 +76,29 @@ def weights_file(path: str) -> Path | None:
     except (OSError, RuntimeError, ValueError):
         # A name too long for a file, or with a zero byte, or the home of a user who does not exist.
         return None
+
+
+TABLE = "layers/reversible_embedding/vars/0"
+"""Where a file of a backbone's weights has the vectors of its tokens."""
+
+
+def _check_vocabulary(file: Path | None, vocabulary: int) -> None:
+    """Raise PlanError where a file of weights has vectors for another number of tokens than a network."""
+    # What Keras needs to read weights, and takes time to import.
+    import h5py
+
+    try:
+        with h5py.File(file) as content:
+            found = int(content[TABLE].shape[0])
+    except (OSError, KeyError, AttributeError, IndexError, TypeError, ValueError):
+        # No weights of a backbone: keras-hub says of which sizes they are to be.
+        return
+    if found != vocabulary:
+        raise PlanError(
+            f"weights of {file} are for {found:,} token numbers, and the data or the vocabulary asked for has "
+            f"{vocabulary:,}: the two must be the same tokens. Read the data at the level with which the weights were "
+            f"trained, and with vocabulary_size={max(found - FIRST, 2)}, or leave weights out."
+        )
 
 
 class BERTBackboneOptions(BackboneOptions):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import sys
@@ -55,6 +56,21 @@ def finite(summary: dict) -> dict:
     return {
         name: None if isinstance(fact, float) and not math.isfinite(fact) else fact for name, fact in summary.items()
     }
+
+
+@contextlib.contextmanager
+def reading_shown(data: str):
+    """Say on a terminal that data is being read, while it is; Keras shows itself what it downloads."""
+    from reskeras.datasets import KNOWN
+
+    if data in KNOWN or not os.isatty(2):
+        yield
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    with Console(stderr=True).status(f"reading {escape(printable(data))} ..."):
+        yield
 
 
 class Bar:

@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from reskeras import datasets
-from reskeras.commands.common import CONTEXT, given
+from reskeras.commands.common import CONTEXT, given, reading_shown
 from reskeras.commands.drawing import drawn
 from reskeras.commands.network_group import option_parameter
 from reskeras.datasets.encoding import NAMES
@@ -102,7 +102,8 @@ def _show(data: str | None, samples: int, seed: int, as_json: bool, **values: An
         click.echo(_listed(as_json))
         return
     reading = check(Reading, {"data": data, **given(values)}, "reskeras data")
-    found = datasets.load(data, reading)
+    with reading_shown(data):
+        found = datasets.load(data, reading)
     click.echo(json.dumps(facts(data, found)) if as_json else _text(data, found, samples, seed))
 
 

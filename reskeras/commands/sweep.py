@@ -13,7 +13,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from reskeras import memory, speeds
+from reskeras import class_weights, memory, speeds
 from reskeras.architectures import Architecture, Preset
 from reskeras.catalogue import ARCHITECTURES
 from reskeras.commands.common import CONTEXT, Bar
@@ -95,7 +95,7 @@ def sweep(network, training, seeds, tag, runs, at_once, dry_run, detach, as_json
 def _axes(values: dict[str, Any], seeds: int | None) -> dict[str, list[Any]]:
     """Return the values of each option that was given."""
     axes = {
-        name: [part.strip() for part in value.split(",")] if isinstance(value, str) else [value]
+        name: _several(name, value) if isinstance(value, str) else [value]
         for name, value in values.items()
         if value is not None
     }
@@ -116,6 +116,10 @@ def _axes(values: dict[str, Any], seeds: int | None) -> dict[str, list[Any]]:
     if total > MOST_RUNS:
         raise click.UsageError(f"That would be {total:,} runs; a sweep has at most {MOST_RUNS:,}.")
     return axes
+
+
+def _several(name: str, value: str) -> list[str]:
+    return class_weights.several(value) if name == "class_weight" else [part.strip() for part in value.split(",")]
 
 
 def _requests(network: str, training: list[str], axes: dict[str, list[Any]], bar: Bar) -> list[Request]:

@@ -13,7 +13,7 @@ from reskeras import memory, speeds
 from reskeras.architectures import Architecture, Preset
 from reskeras.catalogue import ARCHITECTURES
 from reskeras.commands.choosing import choose_backend
-from reskeras.commands.common import CONTEXT, finite, given
+from reskeras.commands.common import CONTEXT, finite, given, reading_shown
 from reskeras.commands.following import follow
 from reskeras.commands.network_group import NetworkGroup, network_options, network_summary, option_parameter
 from reskeras.options import describe
@@ -62,7 +62,8 @@ def _command(network: str, family: Architecture, preset: Preset | None) -> click
 
 def enqueue(network, options, training, name, runs, as_json) -> int:
     """Have a network of the catalogue wait for its turn to be trained; return the exit code."""
-    request = check_request(network, options, training)
+    with reading_shown(str(training.get("data", "data"))):
+        request = check_request(network, options, training)
     request = speeds.on_backend(request, speeds.choose(request).backend)
     needed = memory.estimate(request).total
     run = create(request.settings, runs, name)
@@ -78,7 +79,9 @@ def enqueue(network, options, training, name, runs, as_json) -> int:
 def train(network, options, training, name, runs, detach, as_json) -> int:
     """Train a network of the catalogue to the end of its run, or start it only; return the exit code."""
     console = Console(stderr=as_json)
-    request = choose_backend(check_request(network, options, training), console)
+    with reading_shown(str(training.get("data", "data"))):
+        request = check_request(network, options, training)
+    request = choose_backend(request, console)
     run = create(request.settings, runs, name)
     heading = f"[bold]{escape(run.name)}[/bold]  {request.plan.parameters():,} parameters  {escape(str(run.folder))}"
     console.print(heading, highlight=False)

@@ -13,6 +13,7 @@ import numpy as np
 from reskeras.datasets import (
     archive,
     digits,
+    fitting,
     formats,
     kept,
     known,
@@ -40,18 +41,24 @@ class Embedded:
         shape: what it is like as it comes.
         load: returns it as it comes.
         read: of text, returns it as `Reading` says; None where nothing can be said of it.
+        level: of text, the only level that there is of it; None for any.
     """
 
     summary: str
     shape: DataShape
     load: Callable[[], Dataset]
     read: Callable[[Reading], Dataset] | None = None
+    level: str | None = None
 
-    def as_wanted(self, reading: Reading | None) -> Callable[[], Dataset] | None:
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """The options of reading that it goes by."""
+        return fitting.TEXT if self.read else ()
+
+    def as_wanted(self, reading: Reading) -> Callable[[], Dataset] | None:
         """Return what loads it as a reading says; None where that is as it comes."""
         said = ("vocabulary_size", "length", "characters")
-        plain = reading is None or all(getattr(reading, name) is None for name in said)
-        if self.read is None or (plain and (reading is None or reading.level == "auto")):
+        if self.read is None or (reading.level == "auto" and all(getattr(reading, each) is None for each in said)):
             return None
         return partial(self.read, reading)
 
@@ -61,10 +68,10 @@ EMBEDDED: dict[str, Embedded] = {
     "wine": Embedded(vectors.WINE_SUMMARY, vectors.WINE, vectors.load_wine),
     "breast_cancer": Embedded(vectors.CANCER_SUMMARY, vectors.CANCER, vectors.load_breast_cancer),
     "python_text": Embedded(python_text.SUMMARY, python_text.SHAPE, python_text.load, python_text.read),
-    "python_tags": Embedded(python_tags.SUMMARY, python_tags.SHAPE, python_tags.load, python_tags.read),
+    "python_tags": Embedded(python_tags.SUMMARY, python_tags.SHAPE, python_tags.load, python_tags.read, "words"),
     "python_docs": Embedded(python_docs.SUMMARY, python_docs.SHAPE, python_docs.load, python_docs.read),
     **{
-        name: Embedded(sequences.SUMMARIES[name], sequences.SHAPE, partial(sequences.load, name))
+        name: Embedded(sequences.SUMMARIES[name], sequences.SHAPE, partial(sequences.load, name), level="characters")
         for name in sequences.RULES
     },
     "tictactoe": Embedded(tictactoe.SUMMARY, tictactoe.SHAPE, tictactoe.load),
@@ -84,18 +91,25 @@ def describe(data: str, reading: Reading | None = None) -> DataShape:
 
     Raises:
         DataError: where there is no such data set, or its files are none.
+        OptionError: where the reading says what changes nothing of it.
     """
+    reading = reading or Reading()
     if data in EMBEDDED:
-        load = EMBEDDED[data].as_wanted(reading)
-        return EMBEDDED[data].shape if load is None else _kept(kept.key([Path(os.__file__)], reading, data), load)
+        entry = EMBEDDED[data]
+        fitting.check(data, reading, entry.shape, entry.takes, entry.level)
+        load = entry.as_wanted(reading)
+        return entry.shape if load is None else _kept(kept.key([Path(os.__file__)], reading, data), load)
     if data in KNOWN:
-        return KNOWN[data].shape
+        return known.described(data, reading)
     path = _path(data)
     if path.suffix == ".npz":
-        return archive.describe(path)
-    reading = reading or Reading()
+        found = archive.describe(path)
+        fitting.check(data, reading, found, ())
+        return found
     source = formats.source(data, path, reading)
-    return _kept(kept.key(source.paths(), reading), partial(source.load, reading))
+    found = _kept(kept.key(source.paths(), reading), partial(source.load, reading))
+    source.check(data, reading, found)
+    return found
 
 
 def _kept(name: str, load: Callable[[], Dataset]) -> DataShape:
@@ -112,19 +126,25 @@ def load(data: str, reading: Reading | None = None) -> Dataset:
 
     Raises:
         DataError: where there is no such data set, or its samples and labels do not fit one another.
+        OptionError: where the reading says what changes nothing of it.
     """
+    reading = reading or Reading()
     if data in EMBEDDED:
-        return (EMBEDDED[data].as_wanted(reading) or EMBEDDED[data].load)()
+        entry = EMBEDDED[data]
+        fitting.check(data, reading, entry.shape, entry.takes, entry.level)
+        return (entry.as_wanted(reading) or entry.load)()
     if data in KNOWN:
-        return known.load(data)
+        return known.load(data, reading)
     path = _path(data)
     if path.suffix == ".npz":
-        return archive.load(path)
-    reading = reading or Reading()
+        found = archive.load(path)
+        fitting.check(data, reading, found.shape, ())
+        return found
     source = formats.source(data, path, reading)
     name = kept.key(source.paths(), reading)
     found = source.load(reading)
     kept.keep(name, found.shape)
+    source.check(data, reading, found.shape)
     return found
 
 

@@ -168,7 +168,8 @@ def _labels(path: Path, name: str, file) -> np.ndarray:
         raise DataError(f"{path}: {name} cannot be read: {str(error).rstrip('.')}.") from None
     whole = labels.dtype.kind == "f" and (np.isfinite(labels) & (labels == np.round(labels))).all()
     if labels.dtype.kind not in "iub" and not whole:
-        raise DataError(f"{path}: {name} must hold whole class numbers from 0; it holds {labels.dtype} values.")
+        names = " numpy.unique(names, return_inverse=True)[1] makes them of names." if labels.dtype.kind in "US" else ""
+        raise DataError(f"{path}: {name} must hold whole class numbers from 0; it holds {labels.dtype} values.{names}")
     return labels
 
 

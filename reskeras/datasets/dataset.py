@@ -33,6 +33,7 @@ class DataShape:
         train, test: how many samples there are to train and to test on.
         task: what is learnt, a name in `tasks.TASKS`.
         vocabulary: how many token numbers there are; None where samples are no tokens.
+        labels: the names of the classes, tags or moves, in the order of their numbers; empty where they are numbers.
         alphabet: how many numbers of characters there are; None where there are no characters beside words.
     """
 
@@ -42,6 +43,7 @@ class DataShape:
     test: int
     task: str = "classes"
     vocabulary: int | None = None
+    labels: tuple[str, ...] = ()
     alphabet: int | None = None
 
     @property
@@ -81,9 +83,16 @@ class Dataset:
     def shape(self) -> DataShape:
         """What this data set is like."""
         samples, spelling = first(self.x_train), self.encoding.spelling
-        alphabet = spelling and spelling.text.vocabulary
-        sizes = len(samples), len(first(self.x_test))
-        return DataShape(samples.shape[1:], self.classes, *sizes, self.task, self.vocabulary, alphabet)
+        return DataShape(
+            samples.shape[1:],
+            self.classes,
+            len(samples),
+            len(first(self.x_test)),
+            self.task,
+            self.vocabulary,
+            self.encoding.labels,
+            spelling and spelling.text.vocabulary,
+        )
 
     def moments(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return mean and variance of the training samples for each channel (images, sequences) or feature (vectors).

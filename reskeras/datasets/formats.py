@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from reskeras.datasets import (
     class_folders,
     conll,
+    fitting,
     image_folders,
     labelled_text,
     parallel,
@@ -18,13 +20,23 @@ from reskeras.datasets import (
     tables,
     text_folders,
 )
-from reskeras.datasets.dataset import DataError, Dataset
+from reskeras.datasets.dataset import DataError, Dataset, DataShape
 from reskeras.options import suggest
 from reskeras.reading import Reading
 
 TABLES = (".csv", ".parquet", ".pq")
 SENTENCES = (".conllu", ".conll", ".bio", ".iob", ".iob2")
 PLAIN = (".txt", ".text", ".md", ".rst")
+
+OTHER_IMAGES = {".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".ppm", ".pgm"}
+
+ADVICE = {
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "Save the sheet as .csv."),
+    **dict.fromkeys((".json", ".jsonl"), "Write it as a .csv table with a column called label."),
+    **dict.fromkeys((".zip", ".tar", ".tgz", ".7z"), "Unpack it, and give the path of what was in it."),
+    ".npy": "numpy.savez writes an .npz file of x_train, y_train, x_test and y_test.",
+}
+"""What to do with files of kinds that are not read, by how their names end."""
 
 FORMATS = (
     "an .npz file of arrays; a .csv or .parquet table with a label; a .tsv file of texts and labels; a .conll or "
@@ -40,6 +52,15 @@ def is_readable(name: str) -> bool:
     if plain.endswith((*SENTENCES, *PLAIN, ".tsv", ".csv")):
         return True
     return name.endswith((".npz", *TABLES))
+
+
+_TAKES = {
+    tables.load: ("label",),
+    conll.load: ("label",),
+    labelled_text.load: ("label",),
+    image_folders.load: ("image_size",),
+}
+"""Options that a reader goes by, besides those of text and of the test."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +80,11 @@ class Source:
     def load(self, reading: Reading) -> Dataset:
         """Return the data set."""
         return self.reader(self.found, reading)
+
+    def check(self, data: str, reading: Reading, shape: DataShape) -> None:
+        """Raise OptionError for options that were given and change nothing of what was found."""
+        takes = {"test_split", *_TAKES.get(self.reader, ()), *(fitting.TEXT if shape.vocabulary else ())}
+        fitting.check(data, reading, shape, takes)
 
     def paths(self) -> list[Path]:
         """Return the files and folders that are read."""
@@ -81,6 +107,8 @@ def source(data: str, path: Path, reading: Reading) -> Source:
         return _pair(data, reading)
     if path.is_dir():
         return _folder(path, reading)
+    if path.is_symlink() and not path.exists():
+        raise DataError(f"{path} is a link to {os.readlink(path)}, which is not there, or leads back to it.")
     if not path.exists():
         raise DataError(f"There is no file {path}.{_nearest(path)}")
     return _file(path, reading)
@@ -119,7 +147,18 @@ def _folder(path: Path, reading: Reading) -> Source:
     if files and all(each.name.lower().endswith(class_folders.TEXTS) for each in files):
         _fits(path, "language", reading, "a folder of .txt files is")
         return Source("a folder of texts", found, plain_text.load)
-    raise DataError(f"{path} is a folder, and nothing in it can be read. What can be: {FORMATS}.")
+    raise DataError(f"{path} is a folder, and nothing in it can be read.{_odd(path)} What can be: {FORMATS}.")
+
+
+def _odd(path: Path) -> str:
+    """Return what to do with a folder of folders whose files are of no kind that is read; nothing of others."""
+    inside = [each for folder in parts.children(path) if folder.is_dir() for each in parts.children(folder)]
+    images = sorted({each.suffix.lower() for each in inside} & OTHER_IMAGES)
+    if images:
+        return f" Images of the kind {', '.join(images)} are in it: save them as .png or .jpg."
+    if inside and all(each.is_dir() for each in inside):
+        return " Its folders hold folders: samples lie in the folder of their class."
+    return ""
 
 
 def _backwards(named: list[Path]) -> bool:
@@ -146,9 +185,10 @@ def _file(path: Path, reading: Reading) -> Source:
         return Source("texts with labels", found, labelled_text.load)
     if ending in PLAIN or task == "language":
         return Source("a text", found, plain_text.load)
+    advice = f" {ADVICE[ending]}" if ending in ADVICE else ""
     raise DataError(
-        f"{path} is of no kind that is known by its name. What can be read: {FORMATS}; any file of text with --task "
-        "classes, tags, language or translation."
+        f"{path} is of no kind that is known by its name.{advice} What can be read: {FORMATS}; any file of text with "
+        "--task classes, tags, language or translation."
     )
 
 

@@ -16,14 +16,15 @@ from reskeras.files import read_json, write_whole
 from reskeras.reading import Reading
 from reskeras.tasks import TASKS
 
-VERSION = 3
+VERSION = 5
 """Raised when files are read in another way, so that what was kept counts no more."""
 
 DEEPEST = 2
 """Folders below a folder of training samples that are looked into: that of a class, with its files."""
 
 MOST = 64
-_MOST_BYTES = 10_000
+_MOST_BYTES = 2**22
+"""Of which nearly all are names of classes; with more of them, files are read again."""
 
 _shapes: OrderedDict[str, DataShape] = OrderedDict()
 
@@ -78,10 +79,15 @@ def shape(name: str) -> DataShape | None:
 def _shape(content: dict[str, Any]) -> DataShape:
     sizes = tuple(map(int, content["input_shape"]))
     numbers = [int(content[each]) for each in ("classes", "train", "test")]
-    of_text = [None if content[each] is None else int(content[each]) for each in ("vocabulary", "alphabet")]
+    vocabulary, alphabet = [
+        None if content[each] is None else int(content[each]) for each in ("vocabulary", "alphabet")
+    ]
     if content["task"] not in TASKS:
         raise ValueError(content["task"])
-    return DataShape(sizes, *numbers, content["task"], *of_text)
+    labels = tuple(map(str, content["labels"]))
+    if len(labels) not in (0, numbers[0]):
+        raise ValueError(f"{len(labels)} labels of {numbers[0]} classes")
+    return DataShape(sizes, *numbers, content["task"], vocabulary, labels, alphabet)
 
 
 def keep(name: str, found: DataShape) -> None:

@@ -23,9 +23,10 @@ from pathlib import Path
 
 import numpy as np
 
-from reskeras.datasets import archive
+from reskeras.datasets import archive, fitting
 from reskeras.datasets.dataset import DataError, Dataset, DataShape
 from reskeras.datasets.encoding import FIRST, UNKNOWN, Encoding, TextCodec, padded
+from reskeras.reading import Reading
 
 WORDS = 20_000
 LENGTH = 256
@@ -48,13 +49,11 @@ class Known:
         summary: what it is.
         shape: what it is like.
         files: what Keras calls its files in `cache()`.
-        labels: the names of its classes.
     """
 
     summary: str
     shape: DataShape
     files: tuple[str, ...]
-    labels: tuple[str, ...] = ()
 
 
 KNOWN: dict[str, Known] = {
@@ -65,18 +64,16 @@ KNOWN: dict[str, Known] = {
     ),
     "fashion_mnist": Known(
         "70,000 garments, 28x28 pixels, 10 classes",
-        DataShape((28, 28, 1), 10, 60_000, 10_000),
+        DataShape((28, 28, 1), 10, 60_000, 10_000, labels=GARMENTS),
         tuple(
             f"fashion-mnist/{name}-ubyte.gz"
             for name in ("train-labels-idx1", "train-images-idx3", "t10k-labels-idx1", "t10k-images-idx3")
         ),
-        GARMENTS,
     ),
     "cifar10": Known(
         "60,000 photographs, 32x32 pixels, 10 classes",
-        DataShape((32, 32, 3), 10, 50_000, 10_000),
+        DataShape((32, 32, 3), 10, 50_000, 10_000, labels=OBJECTS),
         ("cifar-10-batches-py-target_archive",),
-        OBJECTS,
     ),
     "cifar100": Known(
         "60,000 photographs, 32x32 pixels, 100 classes",
@@ -85,9 +82,8 @@ KNOWN: dict[str, Known] = {
     ),
     "imdb": Known(
         "50,000 film reviews, good or bad",
-        DataShape((LENGTH,), 2, 25_000, 25_000, "classes", FIRST + WORDS),
+        DataShape((LENGTH,), 2, 25_000, 25_000, "classes", FIRST + WORDS, ("bad", "good")),
         ("imdb.npz", "imdb_word_index.json"),
-        ("bad", "good"),
     ),
     "reuters": Known(
         "11,228 news by 46 topics",
@@ -106,12 +102,33 @@ def cache() -> Path:
     return base / "datasets"
 
 
-def load(name: str) -> Dataset:
+def described(name: str, reading: Reading) -> DataShape:
+    """Return what a data set is like, read in a way.
+
+    Raises:
+        OptionError: where the reading says what changes nothing of it.
+    """
+    shape = KNOWN[name].shape
+    if shape.vocabulary is None:
+        fitting.check(name, reading, shape, ())
+        return shape
+    fitting.check(name, reading, shape, ("vocabulary_size", "length"), "words")
+    length, words = reading.length or LENGTH, reading.vocabulary_size or WORDS
+    return replace(shape, input_shape=(length,), vocabulary=FIRST + words)
+
+
+def load(name: str, reading: Reading | None = None) -> Dataset:
     """Return a data set, downloaded where it is not in `cache()` yet, with progress on standard error.
+
+    Args:
+        name: in `KNOWN`.
+        reading: of texts, how many words have a number, and how many there are of a text at most.
 
     Raises:
         DataError: where it cannot be downloaded, or is damaged.
+        OptionError: where the reading says what changes nothing of it.
     """
+    shape = described(name, reading or Reading())
     if name == "mnist" and (file := cache() / KNOWN[name].files[0]).is_file():
         return _digits(file)
     with _downloading(name), _kept(KNOWN[name].files):
@@ -119,12 +136,12 @@ def load(name: str) -> Dataset:
         from keras import datasets
 
         module = getattr(datasets, name)
-        if KNOWN[name].shape.vocabulary:
-            return _texts(name, module)
+        if shape.vocabulary:
+            return _texts(module, shape)
         (x_train, y_train), (x_test, y_test) = module.load_data()
-    x_train, x_test = (x.reshape(len(x), *KNOWN[name].shape.input_shape) for x in (x_train, x_test))
+    x_train, x_test = (x.reshape(len(x), *shape.input_shape) for x in (x_train, x_test))
     y_train, y_test = (y.reshape(-1).astype(np.int32) for y in (y_train, y_test))
-    return Dataset(x_train, y_train, x_test, y_test, KNOWN[name].shape.classes, encoding=Encoding(KNOWN[name].labels))
+    return Dataset(x_train, y_train, x_test, y_test, shape.classes, encoding=Encoding(shape.labels))
 
 
 def _digits(file: Path) -> Dataset:
@@ -136,26 +153,27 @@ def _digits(file: Path) -> Dataset:
     return replace(data, x_train=x_train, x_test=x_test)
 
 
-def _texts(name: str, module) -> Dataset:
-    (x_train, y_train), (x_test, y_test) = module.load_data(num_words=FIRST + WORDS)
+def _texts(module, shape: DataShape) -> Dataset:
+    (x_train, y_train), (x_test, y_test) = module.load_data(num_words=shape.vocabulary)
     ranks = module.get_word_index()
-    codec = TextCodec("words", tuple(sorted(ranks, key=ranks.get)[:WORDS]))
+    codec = TextCodec("words", tuple(sorted(ranks, key=ranks.get)[: shape.vocabulary - FIRST]))
+    [length] = shape.input_shape
     return Dataset(
-        _numbers(x_train),
+        _numbers(x_train, length),
         y_train.astype(np.int32),
-        _numbers(x_test),
+        _numbers(x_test, length),
         y_test.astype(np.int32),
-        KNOWN[name].shape.classes,
+        shape.classes,
         "classes",
         codec.vocabulary,
-        Encoding(KNOWN[name].labels, codec, LENGTH),
+        Encoding(shape.labels, codec, length),
     )
 
 
-def _numbers(rows) -> np.ndarray:
+def _numbers(rows, length: int) -> np.ndarray:
     """Return token numbers as this package has them: Keras begins each text with 1, and says 2 for an unknown word;
     words have the same numbers, the commonest the first one behind those that stand for no text."""
-    return padded(([UNKNOWN if each == 2 else each for each in row[1:]] for row in rows), LENGTH)
+    return padded(([UNKNOWN if each == 2 else each for each in row[1:]] for row in rows), length)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,9 @@ ASIDE = ("dev", "val", "valid", "validation")
 
 _PART = re.compile(rf"(?<![a-z])({'|'.join((*TRAIN, *TEST, *ASIDE))})(?![a-z])", re.IGNORECASE)
 
+LITTER = ("Thumbs.db", "desktop.ini", "__MACOSX")
+"""What other systems leave in folders and archives."""
+
 _SEED = 2020
 """A constant, so that scores of different runs compare."""
 
@@ -108,7 +111,7 @@ def children(path: Path) -> list[Path]:
         DataError: where it cannot be read.
     """
     try:
-        return sorted(each for each in path.iterdir() if not each.name.startswith(".") and each.name != "Thumbs.db")
+        return sorted(each for each in path.iterdir() if not each.name.startswith(".") and each.name not in LITTER)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
 

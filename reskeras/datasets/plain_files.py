@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 import stat
 import zlib
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 """What a file may begin with to say how it is encoded; longer ones stand before those they begin with."""
+
+_WINDOWS = re.compile(rb"[\x80-\x9f]")
 
 _GZIP = 16 + zlib.MAX_WBITS
 _PIECE = 2**20
@@ -123,7 +126,9 @@ def decoded(path: Path, raw: bytes) -> str:
     except UnicodeDecodeError as error:
         line = raw[: error.start].decode(encoding, "replace").count("\n") + 1
         bytes_there = raw[error.start : error.start + 1].hex()
-        advice = f" Was it saved as Latin-1? iconv -f LATIN1 -t UTF-8 {path.name}" if encoding == "utf-8" else ""
+        # What Latin-1 has signs for that steer a terminal, Windows has quotation marks and dashes for.
+        title, name = ("Windows-1252", "CP1252") if _WINDOWS.search(raw) else ("Latin-1", "LATIN1")
+        advice = f" Was it saved as {title}? iconv -f {name} -t UTF-8 {path.name}" if encoding == "utf-8" else ""
         raise DataError(
             f"{path}: line {line:,} holds the byte 0x{bytes_there}, which is not {encoding.upper()} there. "
             f"Save it as UTF-8.{advice}"

@@ -49,6 +49,7 @@ SHAPE = DataShape(
     LINES // TEST_EVERY,
     "tags",
     FIRST + WORDS,
+    TAGS,
     FIRST + ALPHABET,
 )
 

@@ -35,6 +35,7 @@ SHAPE = DataShape(
     LINES * len(python_source.PACKAGES) // TEST_EVERY,
     "classes",
     FIRST + WORDS,
+    python_source.PACKAGES,
 )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,16 @@ MOST_KINDS = 20
 """Different texts that a column may have, each of which becomes a feature that is 0 or 1."""
 
 MOST_COLUMNS = 100_000
+
+COUNTERS = ("", "unnamed: 0", "__index_level_0__")
+"""What pandas calls the column that it writes in front of those of a table, which has the number of each row."""
+
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+([eE][+-]?\d+)?\s*")
+
+_WITH_COMMAS = re.compile(r"\s*[+-]?\d[\d.]*,[\d.,]*\d\s*")
+
+_SEPARATOR = re.compile(r"sep=(.)", re.IGNORECASE)
+"""The first line of a table for Excel, which says what parts its columns."""
 
 Row = tuple[int, list[str]]
 """The line of a row, from 1, and its cells."""
@@ -68,12 +79,13 @@ def load(found: parts.Parts, reading: Reading) -> Dataset:
             has too many texts; with the line.
     """
     tables = [_read(each, reading.label) for each in (found.train, found.test) if each]
+    left = _leave_out(tables)
     names = [[column.name for column in table.columns] for table in tables]
     if names[-1] != names[0]:
         there, here = (", ".join(each[:12]) for each in (names[-1], names[0]))
         raise DataError(f"{found.test} has the columns {there}, and {found.train} has {here}; they must be alike.")
     if len(names[0]) == 1 and not tables[0].columns[0].numeric:
-        return _texts(tables, found, reading)
+        return _texts(tables, replace(found, notes=(*found.notes, *left)), reading)
     labels = labelling.names(tables[0].labels, found.train)
     features, notes = _features(tables)
     numbers = {name: number for number, name in enumerate(labels)}
@@ -83,8 +95,34 @@ def load(found: parts.Parts, reading: Reading) -> Dataset:
     if len(tables) == 1:
         split = parts.divided(y[0], reading.test_split, found.train)
         features, y = ([each[0][chosen] for chosen in split] for each in (features, y))
-    notes = (*found.notes, *notes)
+    notes = (*found.notes, *left, *notes)
     return Dataset(features[0], y[0], features[1], y[1], len(labels), encoding=Encoding(labels), notes=notes)
+
+
+def _leave_out(tables: list[Table]) -> tuple[str, ...]:
+    """Take out the columns that say nothing of a sample, of every table, and return what is said of it.
+
+    These are empty ones, and the number of each row that pandas writes: it may tell the label where rows are ordered.
+    """
+    said = []
+    for place in reversed(range(min(len(table.columns) for table in tables))):
+        alike = [table.columns[place] for table in tables]
+        title = f"column {place + 1}{f' ({alike[0].name})' if alike[0].name else ', which has no name'}"
+        if len(tables[0].columns) == 1:
+            break
+        if all(not each.numeric and not any(map(str.strip, each.values)) for each in alike):
+            said.append(f"Left out, being empty: {title}.")
+        elif all(each.name.lower() in COUNTERS and each.numeric and _numbers_rows(each.values) for each in alike):
+            said.append(f"Left out, for it only numbers the rows: {title}.")
+        else:
+            continue
+        for table in tables:
+            del table.columns[place]
+    return tuple(reversed(said))
+
+
+def _numbers_rows(values: array) -> bool:
+    return len(set(values)) == len(values) and all(map(float.is_integer, values))
 
 
 def _texts(tables: list[Table], found: parts.Parts, reading: Reading) -> Dataset:
@@ -166,10 +204,7 @@ def _columns(path: Path, header: list[str], label: int, rows: Iterable[Row]) -> 
                 f"{len(header)}."
             )
         if not columns:
-            columns += [
-                Column(name, [] if _number(cell) is None else array("d"))
-                for name, cell in zip(header, cells, strict=True)
-            ]
+            columns += _begun(path, line, header, cells, label)
         for place, (column, cell) in enumerate(zip(columns, cells, strict=True)):
             if place == label:
                 if not cell.strip():
@@ -187,6 +222,18 @@ def _columns(path: Path, header: list[str], label: int, rows: Iterable[Row]) -> 
         raise DataError(f"{path} holds no samples, only the names of its columns.")
     del columns[label]
     return table
+
+
+def _begun(path: Path, line: int, header: list[str], cells: list[str], label: int) -> list[Column]:
+    """Return the columns that a first row begins."""
+    for place, (name, cell) in enumerate(zip(header, cells, strict=True)):
+        if place != label and _WITH_COMMAS.fullmatch(cell):
+            raise DataError(
+                f"{path}: line {line:,} holds {cell.strip()!r} in column {name!r}, a number with a comma. Write it "
+                "with a point, and without a sign for thousands; where a comma stands for the point, a semicolon must "
+                "part the columns."
+            )
+    return [Column(name, [] if _number(cell) is None else array("d")) for name, cell in zip(header, cells, strict=True)]
 
 
 def _no_number(path: Path, line: int, name: str, cell: str) -> str:
@@ -210,11 +257,16 @@ def _csv_rows(path: Path) -> Iterator[Row]:
     written = text(path)
     first = written[: written.find("\n")] if "\n" in written else written
     # Where a comma parts whole numbers from their fractions, columns are parted by semicolons.
-    sign = max(",;\t", key=first.count)
+    told = _SEPARATOR.fullmatch(first)
+    sign = told[1] if told else max(",;\t", key=first.count)
     check_memory(path, 2 * len(written), "its rows")
     reader = csv.reader(io.StringIO(written, newline=""), delimiter=sign, strict=True)
     try:
+        if told:
+            next(reader)
         for cells in reader:
+            if sign == ";":
+                cells = [cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell for cell in cells]
             if cells and any(cell.strip() for cell in cells):
                 yield reader.line_num, cells
     except csv.Error as error:

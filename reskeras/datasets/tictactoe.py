@@ -18,10 +18,11 @@ from reskeras.datasets.dataset import Dataset, DataShape
 from reskeras.datasets.encoding import Encoding
 
 SUMMARY = "4,520 positions of tic-tac-toe with their best moves and values, solved by minimax"
-SHAPE = DataShape((3, 3, 3), 9, 4064, 456, "game")
 
 MOVES = tuple(f"{column}{row}" for row in (3, 2, 1) for column in "abc")
 """The fields in the order of the moves, from the top left, as chess players call them."""
+
+SHAPE = DataShape((3, 3, 3), 9, 4064, 456, "game", labels=MOVES)
 
 MINE, THEIRS, FREE = 1, -1, 0
 

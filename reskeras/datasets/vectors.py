@@ -16,10 +16,10 @@ from reskeras.datasets.dataset import Dataset, DataShape
 from reskeras.datasets.encoding import Encoding
 
 WINE_SUMMARY = "178 wines by 13 chemical measurements, 3 growers (scikit-learn)"
-WINE = DataShape((13,), 3, 142, 36)
+WINE = DataShape((13,), 3, 142, 36, labels=("class_0", "class_1", "class_2"))
 
 CANCER_SUMMARY = "569 tumours by 30 measurements of cell nuclei, malignant or benign (scikit-learn)"
-CANCER = DataShape((30,), 2, 455, 114)
+CANCER = DataShape((30,), 2, 455, 114, labels=("malignant", "benign"))
 
 
 def load_wine() -> Dataset:

@@ -240,7 +240,8 @@ class Run:
         """
         settings, labelled, (state, events) = self.settings, labels.read(self.folder), self._state_and_events()
         try:
-            made = self.settings_path.stat().st_mtime_ns / 1e9
+            # In microseconds, as a kept summary has it.
+            made = self.settings_path.stat().st_mtime_ns // 1000 / 1e6
         except OSError as error:
             raise RunError(f"{self.settings_path} cannot be read: {error.strerror}.") from None
         curve, facts = self.curve(start=-1), results.facts(events)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reskeras import class_weights
 from reskeras.printable import printable
 from reskeras.reading import Reading
 
@@ -28,10 +29,11 @@ class TrainingOptions(Reading):
         description="What computes; auto takes KERAS_BACKEND, else the one known to be the fastest for such a network, "
         "else the first installed of jax, tensorflow, torch.",
     )
-    recipe: Literal["none", "cifar", "densenet", "transformer", "gpt"] = Field(
+    recipe: Literal["none", "cifar", "wide_resnet", "densenet", "transformer", "bert", "gpt"] = Field(
         "none",
-        description="Take the training options of a paper where none are given here: cifar for residual and densenet "
-        "for densely connected networks on small images, transformer for translation, gpt for language.",
+        description="Take the training options of a paper where none are given here: cifar for residual, wide_resnet "
+        "for wide and densenet for densely connected networks on small images, transformer for translation, bert for "
+        "classes of texts from trained weights, gpt for language.",
     )
     epochs: int = Field(5, ge=1, le=100_000, description="Passes over the training samples.")
     steps: int | None = Field(None, ge=1, le=100_000_000, description="End after this many steps, whatever the epochs.")
@@ -63,10 +65,11 @@ class TrainingOptions(Reading):
     square_momentum: float = Field(
         0.999, gt=0, lt=1, description="Momentum of the squared gradients' running mean, beta 2 of adam and adamw."
     )
-    schedule: Literal["constant", "cosine", "step", "inverse_root"] = Field(
+    schedule: Literal["constant", "cosine", "linear", "step", "fifths", "inverse_root"] = Field(
         "constant",
-        description="How the learning rate goes: cosine falls to 0 at the end, step to a tenth at half and to a "
-        "hundredth at three quarters of the steps, inverse_root as one over the root of the steps after the warm-up.",
+        description="How the learning rate goes: cosine and linear fall to 0 at the end, step to a tenth at half and "
+        "to a hundredth at three quarters of the steps, fifths to a fifth of what it was at 0.3, 0.6 and 0.8 of them, "
+        "inverse_root as one over the root of the steps after the warm-up.",
     )
     warmup: float = Field(
         0.0,
@@ -96,10 +99,10 @@ class TrainingOptions(Reading):
         lt=1,
         description="Share of each label that is spread over all classes, in the loss that is trained and validated.",
     )
-    class_weight: Literal["none", "balanced"] = Field(
+    class_weight: str = Field(
         "none",
-        description="What each class or tag counts in the loss that is trained; balanced lets all count alike, however "
-        "many samples each has.",
+        description="What each class or tag counts in the loss that is trained: none for 1, balanced to have all count "
+        "alike, however many samples each has, or weights by name such as cat=2,dog=0.5, others 1.",
     )
     pad_crop: int = Field(
         0,
@@ -160,6 +163,10 @@ class TrainingOptions(Reading):
 
     def problems(self):
         problems = super().problems()
+        try:
+            class_weights.parsed(self.class_weight)
+        except ValueError as error:
+            problems["class_weight"] = str(error)
         if printable(self.data) != self.data:
             problems["data"] = (
                 f"data cannot be {self.data!r}: a character in it cannot be shown, and settings are read without such. "

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from reskeras.class_weights import BALANCED, of_classes
 from reskeras.datasets.dataset import Arrays, Dataset, taken
 from reskeras.tasks import TASKS
 
@@ -107,6 +108,20 @@ def balanced(data: Dataset, chosen: np.ndarray) -> np.ndarray:
     counts = np.bincount(labels[labels != NO_LABEL], minlength=data.classes)
     known = np.count_nonzero(counts)
     return np.where(counts > 0, counts.sum() / (max(known, 1) * np.maximum(counts, 1)), 0.0).astype("float32")
+
+
+def weights_of_classes(data: Dataset, chosen: np.ndarray, wanted: str) -> np.ndarray | None:
+    """Return what each class counts in the loss, float32; None where all count 1.
+
+    Args:
+        data: with numbers of classes or tags for labels.
+        chosen: which training samples count.
+        wanted: as users write it, such as `"balanced"` or `"cat=2,dog=0.5"`.
+    """
+    if wanted == BALANCED:
+        return balanced(data, chosen)
+    weights = of_classes(wanted, data.encoding.labels, data.classes, "the data")
+    return None if weights is None else np.array(weights, np.float32)
 
 
 def training_batch(data: Dataset, chosen: slice | np.ndarray, class_weights: np.ndarray | None = None) -> tuple:

@@ -8,15 +8,20 @@ import keras
 
 from reskeras.runs.settings import TrainingOptions
 
+FALLS = {"step": (0.1, (0.5, 0.75)), "fifths": (0.2, (0.3, 0.6, 0.8))}
+"""Schedule -> what the learning rate is multiplied by at once, and at which parts of all steps."""
+
 
 class Course(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that rises in a straight line, then stays, falls as a cosine, in two steps or as a root.
+    """A learning rate that rises in a straight line, then stays, or falls as a cosine, a line, in steps or as a root.
 
     Args:
         kind: `"constant"`; `"cosine"`, (1 + cos(pi p)) / 2 of the rate at the part p of the steps after the rise
-            (Loshchilov and Hutter 2017, 1608.03983, without restarts); `"step"`, a tenth from half of all steps on
-            and a hundredth from three quarters on (He et al. 2015, section 4.2); or `"inverse_root"`, the root of the
-            steps of the rise over those that there have been (Vaswani et al. 2017, 1706.03762, equation 3).
+            (Loshchilov and Hutter 2017, 1608.03983, without restarts); `"linear"`, 1 - p of it; `"step"`, a tenth from
+            half of all steps on and a hundredth from three quarters on (He et al. 2015, section 4.2); `"fifths"`, a
+            fifth of what it was from 0.3, from 0.6 and from 0.8 of all steps on (Zagoruyko and Komodakis 2016,
+            1605.07146, section 3); or `"inverse_root"`, the root of the steps of the rise over those that there have
+            been (Vaswani et al. 2017, 1706.03762, equation 3).
         rate: the highest rate.
         steps: of the whole training.
         warmup: steps of the rise; the first step has the rate divided by them. Below 1, a share of `steps`.
@@ -31,12 +36,15 @@ class Course(keras.optimizers.schedules.LearningRateSchedule):
         ops = keras.ops
         step = ops.cast(step, "float32")
         rate = ops.convert_to_tensor(self.rate, "float32")
+        done = ops.clip((step - self.warmup) / max(self.steps - self.warmup, 1), 0.0, 1.0)
         if self.kind == "cosine":
-            done = (step - self.warmup) / max(self.steps - self.warmup, 1)
-            rate = rate * 0.5 * (1 + ops.cos(math.pi * ops.clip(done, 0.0, 1.0)))
-        elif self.kind == "step":
-            falls = ops.cast(step >= self.steps / 2, "float32") + ops.cast(step >= 0.75 * self.steps, "float32")
-            rate = rate * 0.1**falls
+            rate = rate * 0.5 * (1 + ops.cos(math.pi * done))
+        elif self.kind == "linear":
+            rate = rate * (1 - done)
+        elif self.kind in FALLS:
+            factor, places = FALLS[self.kind]
+            falls = sum(ops.cast(step >= place * self.steps, "float32") for place in places)
+            rate = rate * factor**falls
         elif self.kind == "inverse_root":
             rise = max(self.warmup, 1)
             rate = rate * ops.sqrt(rise / ops.maximum(step + 1, rise))

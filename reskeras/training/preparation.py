@@ -18,7 +18,7 @@ from reskeras.telemetry import make_ready, watch
 from reskeras.training.augmenting import Augmentation, WordDropout
 from reskeras.training.batches import Batches
 from reskeras.training.buckets import BucketedBatches
-from reskeras.training.objectives import balanced, objective
+from reskeras.training.objectives import objective, weights_of_classes
 from reskeras.training.optimizing import make_optimizer
 
 REMAT = {"no": False, "yes": True, "sqrt": "sqrt"}
@@ -98,7 +98,7 @@ def prepare(settings: RunSettings, data: datasets.Dataset | None = None) -> Prep
 
 def _batches(data: datasets.Dataset, train: np.ndarray, training: TrainingOptions) -> Batches:
     """Return the training samples as options ask for them."""
-    weights = balanced(data, train) if training.class_weight == "balanced" else None
+    weights = weights_of_classes(data, train, training.class_weight)
     changes = None
     if training.pad_crop or training.flip:
         fill = data.moments()[0] if training.pad_crop else ()

@@ -2,12 +2,15 @@
 
 import math
 
+import numpy as np
 import pytest
 from reskeras_tui.screens.code import CodeScreen
 from reskeras_tui.screens.compare import CompareScreen
 from reskeras_tui.snippet import python_snippet
 from reskeras_tui.twin import twin_of
 from textual.widgets import Button
+from tiny_runs import sets as sets
+from tiny_runs import tiny
 from watching import text_of, until, words_of
 
 from reskeras import speeds
@@ -25,17 +28,46 @@ def test_the_program_trains_and_is_watched(tmp_path, backend):
     options = {"depth": 3, "width": 8}
     training = {"epochs": 1, "batch_size": 256, "telemetry": "probes", "optimizer": "sgd"}
     request = check_request("plain", options, training)
-    program = python_snippet(request.settings, backend, tmp_path)
+    program = python_snippet(request.settings, request.shape, backend, tmp_path)
     exec(compile(program, "program.py", "exec"), {"__name__": "__main__"})
     run = Run(tmp_path / f"{request.settings.title}-script")
     assert run.state() == "finished" and len(run.series("backward_norm").last) == 6
     assert sum(math.prod(weight.shape) for weight in run.weights()) == request.plan.parameters()
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "asked", "said"),
+    [
+        ("plain", "vector", {"class_weight": "1=3"}, "weights = np.array([1.0, 3.0])"),
+        ("lstm_tagger", "tags", {"class_weight": "balanced", "schedule": "cosine"}, "does not: schedule cosine."),
+        (
+            "translator",
+            "translation",
+            {"optimizer": "adamw", "clip_norm": 1.0},
+            "weight_decay=0.01, global_clipnorm=1)",
+        ),
+        ("alphago_zero", "game", {"weight_decay": 0.1, "optimizer": "sgd"}, "does not: weight_decay 0.1."),
+    ],
+)
+def test_the_program_of_each_task_trains_its_data(name, data, asked, said, tmp_path, backend, sets):
+    request = check_request(name, tiny(name), {"data": f"made-up-{data}", "epochs": 1, "telemetry": "off", **asked})
+    program = python_snippet(request.settings, request.shape, backend, tmp_path)
+    assert said in program
+    found = {}
+    exec(compile(program, "program.py", "exec"), found)
+    assert all(math.isfinite(each) for each in found["model"].history.history["loss"])
+    if data == "tags":
+        from reskeras.training.objectives import weights_of_classes
+
+        weights = weights_of_classes(found["data"], np.arange(len(found["x_train"])), "balanced")
+        labels = found["data"].y_train
+        np.testing.assert_allclose(found["counted"], np.where(labels < 0, 0, weights[labels]), rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", [name for name, entry in ARCHITECTURES.items() if not entry.extra])
 def test_every_family_has_a_program(name, tmp_path):
-    settings = check_request(name, {}, {"precision": "mixed_bfloat16", "remat": "yes", "stacked": False}).settings
-    program = python_snippet(settings, "jax", tmp_path)
+    request = check_request(name, {}, {"precision": "mixed_bfloat16", "remat": "yes", "stacked": False})
+    program = python_snippet(request.settings, request.shape, "jax", tmp_path)
     compile(program, "program.py", "exec")
     assert f"'{name}'" in program and "remat=True" in program and "stacked=False" in program
 

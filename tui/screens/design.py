@@ -259,7 +259,7 @@ class DesignScreen(Screen):
     def action_show_code(self) -> None:
         """Show the command and the Python program that do the same, to copy or to keep."""
         if request := self.check_now():
-            program = python_snippet(request.settings, self._choice.backend, self.app.runs)
+            program = python_snippet(request.settings, request.shape, self._choice.backend, self.app.runs)
             command = command_line(request, self.app.runs)
             self.app.push_screen(CodeScreen(request.settings.title, command, program))
 
