@@ -15,6 +15,7 @@ from reskeras.steps import (
     PlanError,
     Segments,
     Shape,
+    SpelledEmbedding,
     Step,
     chain_cost,
     chain_shape,
@@ -228,8 +229,8 @@ class Plan:
     backbone: Backbone | None = None
 
     def takes_tokens(self) -> bool:
-        """Return whether a sample is a sequence of token numbers."""
-        return bool(self.stem) and isinstance(self.stem[0], Embedding)
+        """Return whether a sample is a sequence of token numbers, of words perhaps with those of their characters."""
+        return bool(self.stem) and isinstance(self.stem[0], (Embedding, SpelledEmbedding))
 
     def passes_over_padding(self) -> bool:
         """Return whether a sample is a sequence of token numbers that padding behind it makes no other."""

@@ -8,6 +8,9 @@ from pydantic import Field
 
 from reskeras.options import Options
 
+LONGEST_WORD = 64
+"""Characters of a word at most that are beside it."""
+
 
 class Reading(Options):
     """Which data set is read, and how."""
@@ -37,6 +40,13 @@ class Reading(Options):
         ge=2,
         le=65_536,
         description="Tokens of a sample; longer texts are cut. Empty goes by the texts, up to 256.",
+    )
+    characters: int | None = Field(
+        None,
+        ge=0,
+        le=LONGEST_WORD,
+        description="Characters of each word that are beside it, for networks that read spelled words; of longer words "
+        "the two ends. 0 for none; empty takes 16 for tags.",
     )
     label: str | None = Field(
         None,

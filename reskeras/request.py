@@ -55,9 +55,9 @@ def check_fit(family: Architecture, name: str, data: str, shape: DataShape) -> N
 
 
 def decided_by_data(family: Architecture, shape: DataShape) -> dict[str, Any]:
-    """Return the options that a data set decides where nobody does, with their values: how many token numbers there
-    are, and that samples have no segments."""
-    decided = {"vocabulary": shape.vocabulary, "segments": 0}
+    """Return the options that a data set decides where nobody does, with their values: how many numbers of tokens and
+    of characters there are, and that samples have no segments."""
+    decided = {"vocabulary": shape.vocabulary, "alphabet": shape.alphabet, "segments": 0}
     return {name: value for name, value in decided.items() if name in family.options.model_fields and value is not None}
 
 
@@ -76,12 +76,11 @@ def _with_data(family: Architecture, preset: Preset | None, chosen: Options, sha
 
 def _check_use(chosen: Options, shape: DataShape) -> dict[str, str]:
     """Return what is wrong with options of a network that fits the task: option name -> sentence."""
-    problems, size = {}, getattr(chosen, "vocabulary", None)
-    if size is not None and shape.vocabulary and size < shape.vocabulary:
-        problems["vocabulary"] = (
-            f"The data has {shape.vocabulary:,} token numbers; received vocabulary {size:,}. "
-            f"Did you mean {shape.vocabulary}?"
-        )
+    problems = {}
+    for name, what in (("vocabulary", "token numbers"), ("alphabet", "numbers of characters")):
+        size, needed = getattr(chosen, name, None), getattr(shape, name)
+        if size is not None and needed and size < needed:
+            problems[name] = f"The data has {needed:,} {what}; received {name} {size:,}. Did you mean {needed}?"
     if getattr(chosen, "segments", 0):
         problems["segments"] = f"Samples have no segments here; received segments {chosen.segments}. Did you mean 0?"
     if getattr(chosen, "head", "classes") != "classes":
@@ -110,7 +109,7 @@ def _check_training(trained: TrainingOptions, shape: DataShape, name: str) -> di
                 f"{shape.kind} samples of shape {shape.input_shape} with {TASKS[shape.task].answer}. "
                 f"Did you mean {option}={plain}?"
             )
-    if trained.word_dropout and (shape.kind != "tokens" or shape.task not in ("classes", "tags")):
+    if trained.word_dropout and (shape.vocabulary is None or shape.task not in ("classes", "tags")):
         problems["word_dropout"] = (
             f"word_dropout is for texts with classes or tags; received word_dropout={trained.word_dropout:g} for "
             f"{shape.kind} samples with {TASKS[shape.task].answer}. Did you mean word_dropout=0?"

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 INPUT_KINDS = {1: "vector", 2: "sequence", 3: "image"}
-"""How a sample is called by the number of its axes; token numbers, one axis too, are `"tokens"`."""
+"""How a sample is called by the number of its axes."""
+
+TOKEN_KINDS = {1: "tokens", 2: "spelled words"}
+"""How a sample of token numbers is called: the second axis is of a word's number and those of its characters."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import pytest
 
 from reskeras import datasets
 from reskeras.datasets import DataError
+from reskeras.datasets.encoding import words_of
 from reskeras.reading import Reading
 
 
@@ -41,7 +42,7 @@ def refusal(data, **reading):
 
 
 def texts(data, part):
-    return [data.encoding.text.decode(row) for row in getattr(data, f"x_{part}")]
+    return [data.encoding.text.decode(row) for row in words_of(getattr(data, f"x_{part}"))]
 
 
 def named(data, part):

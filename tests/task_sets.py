@@ -6,7 +6,7 @@ import numpy as np
 
 from reskeras.datasets import Dataset, Embedded
 from reskeras.datasets.dataset import Arrays, taken
-from reskeras.datasets.encoding import END, FIRST, START, Encoding, TextCodec, padded
+from reskeras.datasets.encoding import END, FIRST, START, Encoding, Spelling, TextCodec, padded
 
 LETTERS = TextCodec("characters", tuple("abcdef"))
 LENGTH = 8
@@ -46,10 +46,11 @@ def _texts() -> Dataset:
 
 
 def _tags() -> Dataset:
-    """Return rows of letters, each tagged by whether it is of the first half of the alphabet."""
-    rows = _letters()
+    """Return rows of letters, spelled as words of one letter, each tagged by whether it is of the first half of the
+    alphabet."""
+    rows, encoding = _letters(), Encoding(("O", "B-late"), LETTERS, LENGTH, Spelling(LETTERS, 2))
     y = padded([(row >= FIRST + 3).astype(int) for row in rows], LENGTH, -1)
-    return _split(padded(rows, LENGTH), y, 2, "tags", LETTERS.vocabulary, Encoding(("O", "B-late"), LETTERS, LENGTH))
+    return _split(encoding.tokens(map(LETTERS.decode, rows)), y, 2, "tags", LETTERS.vocabulary, encoding)
 
 
 def _language() -> Dataset:

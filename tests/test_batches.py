@@ -58,6 +58,10 @@ def test_rare_words_are_read_as_unknown_more_often():
     changed = dropout.changed(np.full((4, 5000), [[0], [4], [5], [6]], "int32"), np.random.default_rng(0))
     assert changed.dtype == np.int32 and set(changed[1]) == {1, 4}
     np.testing.assert_allclose((changed == 1).mean(1), [0, 0.8, 0.5, 0.0099], atol=0.02)
+    # The characters of a word stay.
+    spelled = np.repeat(np.array([[[4, 4, 5]]], "int32"), 99, 1)
+    changed = dropout.changed(spelled, np.random.default_rng(0))
+    assert set(changed[0, :, 0]) == {1, 4} and (changed[0, :, 1:] == [4, 5]).all() and (spelled[0, :, 0] == 4).all()
 
 
 @pytest.mark.any_backend

@@ -102,6 +102,12 @@ def test_a_plan_costs_what_its_tiny_network_costs(name, skip):
     assert (cost.parameters, cost.multiply_adds) == counted(portable(model))
 
 
+def test_words_with_their_characters_cost_what_their_network_costs():
+    given = {"input_shape": (5, 4), "classes": CLASSES, "depth": 1, "width": 4}
+    cost = plan("lstm_tagger", **given).cost()
+    assert (cost.parameters, cost.multiply_adds) == counted(portable(reskeras.build("lstm_tagger", **given)))
+
+
 @pytest.mark.parametrize("name", BUILT)
 def test_a_plan_costs_what_its_network_of_a_paper_costs(name):
     cost = plan(name).cost()

@@ -91,6 +91,10 @@ def test_words_with_tags(tmp_path):
     assert data.y_test.tolist() == [[0, 3]]
     assert texts(data, "train") == ["the cat", "sat", "here now"]
     assert data.notes[-1] == "Only in the test: B-y."
+    assert data.shape.input_shape == (2, 17) and data.shape.kind == "spelled words"
+    plain = load(tmp_path / "train.conll", characters=0)
+    assert np.array_equal(plain.x_train, data.x_train[:, :, 0]) and plain.shape.kind == "tokens"
+    assert load(tmp_path / "train.conll", characters=3).shape.input_shape == (2, 4)
 
 
 def test_conllu_leaves_out_what_is_no_word(tmp_path):

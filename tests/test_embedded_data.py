@@ -9,7 +9,7 @@ import pytest
 from reskeras import datasets
 from reskeras.datasets import EMBEDDED, DataError, python_source, python_tags, sequences, tictactoe
 from reskeras.datasets.dataset import first
-from reskeras.datasets.encoding import END, START
+from reskeras.datasets.encoding import END, START, words_of
 from reskeras.tasks import TASKS
 
 pytestmark = pytest.mark.any_backend
@@ -70,7 +70,10 @@ def test_no_sample_of_the_test_is_trained_on(name):
 
 def test_a_tag_stands_where_a_word_does():
     data = datasets.load("python_tags")
-    assert np.array_equal(data.x_train > 0, data.y_train >= 0)
+    words = words_of(data.x_train)
+    assert np.array_equal(words > 0, data.y_train >= 0)
+    # Every word has characters, of which there are none behind the words.
+    assert np.array_equal(words > 0, data.x_train[:, :, 1] > 0)
 
 
 def test_the_tags_of_a_line_are_what_python_reads():

@@ -3,12 +3,25 @@
 import json
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reskeras.datasets import subwords
-from reskeras.datasets.encoding import END, FIRST, LEVELS, PADDING, START, UNKNOWN, Encoding, TextCodec, padded
+from reskeras.datasets.encoding import (
+    END,
+    FIRST,
+    LEVELS,
+    PADDING,
+    START,
+    UNKNOWN,
+    Encoding,
+    Spelling,
+    TextCodec,
+    padded,
+    words_of,
+)
 from reskeras.datasets.subwords import SUBWORDS
 from reskeras.installed import ExtraMissing
 
@@ -65,6 +78,24 @@ def test_an_encoding_comes_back_from_json(level):
     assert encoding.tokens(["a", ""]).shape == (2, 7)
 
 
+def test_words_come_with_their_characters():
+    texts = [["undo", "do"], ["x", "undoing", "do", "x"]]
+    spelling = Spelling.fit(texts, 4)
+    # What comes once is unknown.
+    assert set(spelling.text.pieces) == set("undox")
+    encoding = Encoding(("yes", "no"), TextCodec.fit("words", texts, 2), 3, spelling)
+    assert Encoding.from_json(json.loads(json.dumps(encoding.to_json()))) == encoding
+    found = encoding.tokens(["x undo undo do", ["undoing"], ""])
+    assert found.shape == (3, 3, 5) and found.dtype == np.int32
+    assert np.array_equal(words_of(found), Encoding((), encoding.text, 3).tokens(["x undo undo do", ["undoing"], ""]))
+    signs = dict(zip(spelling.text.pieces, range(FIRST, 10), strict=False)) | {"": PADDING, "?": UNKNOWN}
+    spelled = {"x": "x", "undo": "undo", "undoing": "unn?", "": ""}
+    for word, row in (("x", found[0, 0]), ("undo", found[0, 1]), ("undoing", found[1, 0]), ("", found[2, 2])):
+        assert row[1:].tolist() == [signs[each] for each in spelled[word]] + [PADDING] * (4 - len(spelled[word]))
+    assert Spelling(spelling.text, 3).rows(["undox"]).tolist() == [[signs[each] for each in "unx"]]
+    assert encoding.tokens([]).shape == (0, 3, 5)
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -80,6 +111,15 @@ def test_an_encoding_comes_back_from_json(level):
             for merges in ([[0, 1]], [[0, 3]], [[-3, 0]], [[0]], [[0, 0, 0]], [["a", "a"]], [[True, 0]], 5, "aa")
         ),
         {"labels": [], "text": {"level": "wordpiece", "pieces": ["a" * 10_000]}, "length": 3},
+        *(
+            {"labels": [], "text": {"level": level, "pieces": []}, "length": 3, "spelling": spelling}
+            for level, spelling in (
+                ("bytes", {"pieces": ["a"], "length": 3}), ("words", {"pieces": ["a"], "length": 10**6}),
+                ("words", {"pieces": ["a"], "length": 0}), ("words", {"pieces": ["a"], "length": True}),
+                ("words", {"pieces": [1], "length": 3}), ("words", {"length": 3}), ("words", [1]), ("words", 5),
+            )
+        ),
+        {"labels": [], "text": None, "length": None, "spelling": {"pieces": ["a"], "length": 3}},
     ],
 )  # fmt: skip
 def test_anything_else_is_refused(content):

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reskeras import datasets
-from reskeras.datasets.encoding import Encoding
+from reskeras.datasets.encoding import Encoding, words_of
 from reskeras.options import OptionError
 from reskeras.reading import Reading
 from reskeras.tasks import TASKS
@@ -31,6 +31,8 @@ READINGS = st.sampled_from(
         {"level": "bytes"},
         {"level": "characters"},
         {"length": 2},
+        {"characters": 3},
+        {"characters": 0},
         {"vocabulary_size": 2},
         {"test_split": 0.9},
         {"test_split": 0.001},
@@ -77,8 +79,11 @@ def check(found):
         assert y.min() >= (0 if found.task == "classes" else -1)
         assert y.max() < found.classes
         if found.vocabulary:
-            assert all(each.min() >= 0 and each.max() < found.vocabulary for each in arrays[:-1])
-            assert {each.shape[1:] for each in arrays[:-1]} == {(found.encoding.length,)}
+            words = [words_of(each) for each in arrays[:-1]]
+            assert all(each.min() >= 0 and each.max() < found.vocabulary for each in words)
+            assert {each.shape[1:] for each in words} == {(found.encoding.length,)}
+            if found.encoding.spelling:
+                assert x.min() >= 0 and x[:, :, 1:].max() < found.shape.alphabet
         else:
             assert np.isfinite(arrays[0]).all()
     assert Encoding.from_json(json.loads(json.dumps(found.encoding.to_json()))) == found.encoding

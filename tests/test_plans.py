@@ -14,16 +14,16 @@ from reskeras.catalogue import ARCHITECTURES, plan
 from reskeras.options import OptionError, check, describe
 from reskeras.plan import Block, Plan, Skip, Stage, repeats
 from reskeras.steps import AveragePool, Conv, Dense, Norm, PlanError
-from reskeras.tasks import INPUT_KINDS
+from reskeras.tasks import INPUT_KINDS, TOKEN_KINDS
 
 pytestmark = pytest.mark.any_backend
 
-SAMPLES = {"vector": (6,), "sequence": (6, 3), "image": (8, 8, 3), "tokens": (6,)}
+SAMPLES = {"vector": (6,), "sequence": (6, 3), "image": (8, 8, 3), "tokens": (6,), "spelled words": (6, 3)}
 CLASSES = 5
 
 
 def test_there_is_a_sample_of_every_kind():
-    assert set(SAMPLES) == {*INPUT_KINDS.values(), "tokens"}
+    assert set(SAMPLES) == {*INPUT_KINDS.values(), *TOKEN_KINDS.values()}
 
 
 def every_block(network: Plan) -> list[Block]:
@@ -140,10 +140,10 @@ def test_a_deeper_network_has_more_blocks_and_more_weights(entry):
 
 @pytest.mark.parametrize("entry", ARCHITECTURES.values(), ids=ARCHITECTURES)
 def test_the_wrong_kind_of_sample_is_answered_with_the_kinds_that_fit(entry):
-    # A sequence of token numbers has the shape of a vector.
-    fitting = {"vector" if kind == "tokens" else kind for kind in entry.inputs}
+    # Token numbers have the shapes of a vector and of a sequence.
+    fitting = {len(SAMPLES[kind]) for kind in entry.inputs}
     for kind, sample in {**SAMPLES, "unknown kind": (2, 8, 8, 3)}.items():
-        if kind in fitting or kind == "tokens":
+        if len(sample) in fitting or kind in TOKEN_KINDS.values():
             continue
         with pytest.raises(PlanError) as caught:
             plan(entry.name, sample, CLASSES, **entry.tiny)

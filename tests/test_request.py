@@ -45,9 +45,9 @@ def test_a_good_request_becomes_settings_and_a_plan(name):
     data = default_data(entry)
     shape = EMBEDDED[data].shape
     # What the data decides, such as how many words there are and how long a text is, is not the tiny network's.
-    tiny = {key: value for key, value in entry.tiny.items() if key not in ("vocabulary", "positions", "segments")}
+    decided = {"vocabulary": shape.vocabulary, "alphabet": shape.alphabet, "segments": 0}
+    tiny = {key: value for key, value in entry.tiny.items() if key not in (*decided, "positions")}
     request = check_request(name, {**tiny, "depth": str(tiny["depth"])}, {"epochs": "2"})
-    decided = {"vocabulary": shape.vocabulary, "segments": 0}
     tiny |= {key: value for key, value in decided.items() if key in entry.options.model_fields and value is not None}
     assert request.plan == plan(name, shape.input_shape, shape.classes, **tiny)
     assert request.settings == RunSettings(

@@ -1,5 +1,6 @@
 """Every architecture learns its task from every kind of sample that it takes, is scored, saved, loaded, and asked."""
 
+import keras
 import numpy as np
 import pytest
 from networks import EACH_PART
@@ -154,3 +155,25 @@ def test_options_that_the_data_does_not_bear_are_refused():
         with pytest.raises(OptionError) as caught:
             check_request("bert", options, wanted)
         assert word in caught.value.problems[at]
+    for name, options, training, at, word in (
+        ("lstm_tagger", {"alphabet": 5}, {"data": "made-up-tags"}, "alphabet", "Did you mean 10?"),
+        ("bert", {}, {**wanted, "characters": 3}, "characters", "changes nothing of made-up-texts"),
+    ):
+        with pytest.raises(OptionError) as caught:
+            check_request(name, options, training)
+        assert word in caught.value.problems[at]
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("name", OURS)
+def test_what_a_speed_is_measured_on_is_like_the_data(name):
+    from reskeras.training.measure import stand_in
+
+    for data in fitting(ARCHITECTURES[name]):
+        made = ALL[data].load()
+        found = stand_in(check_request(name, {}, {"data": f"made-up-{data}"}).settings, 3)
+        for wanted, given in ((made.x_train, found.x_train), (made.y_train, found.y_train)):
+            sizes = (keras.tree.map_structure(lambda each: each.shape[1:], each) for each in (wanted, given))
+            assert next(sizes) == next(sizes)
+        if made.encoding.spelling:
+            assert found.x_train[:, :, 1:].max() < made.shape.alphabet

@@ -15,6 +15,7 @@ from autodiff import paths
 from reskeras.builder import build_plan
 from reskeras.plan import Block, Plan, Skip, Stage
 from reskeras.steps import (
+    LSTM,
     Attention,
     Conv,
     Dense,
@@ -23,6 +24,7 @@ from reskeras.steps import (
     Norm,
     Positions,
     Segments,
+    SpelledEmbedding,
     TiedLogits,
 )
 from reskeras.steps import (
@@ -42,6 +44,8 @@ from reskeras.transforms.portable import portable
 RANDOM = np.random.default_rng(11)
 TOKENS = np.array([[3, 4, 5, 6, 7], [8, 9, 2, 0, 0]], "int32")
 SOURCE = np.array([[5, 6, 7, 8], [9, 3, 0, 0]], "int32")
+# Of padding, what stands where characters do is none of a word's.
+SPELLED = np.concatenate([TOKENS[..., None], RANDOM.integers(0, 7, (2, 5, 3))], -1).astype("int32")
 SEGMENTS = np.array([[0, 0, 1, 1, 1], [0, 1, 1, 0, 0]], "int32")
 
 
@@ -80,6 +84,10 @@ PLANS = {
         encoder=Plan("encoder", (4,), 11, (Embedding(11, 8, masked=True, scaled=True), Positions(4, "sinusoidal")),
                      (_post_norm_stage(Attention(2)),), ()),
     ),
+    "spelled": Plan(
+        "spelled", (5, 4), 3, (SpelledEmbedding(11, 7, 8, 3, 4),),
+        (Stage((Block((LSTM(4, bidirectional=True),)),)),), (Dense(3),),
+    ),
 }  # fmt: skip
 INPUTS = {
     "language": {"samples": TOKENS},
@@ -88,6 +96,7 @@ INPUTS = {
     "image": {"samples": RANDOM.normal(size=(2, 6, 4, 2)).astype("float32")},
     "classtoken": {"samples": TOKENS},
     "translation": {"source": SOURCE, "samples": TOKENS},
+    "spelled": {"samples": SPELLED},
 }
 
 
@@ -129,7 +138,20 @@ def test_flattened_networks_of_tokens_are_keras_alone_and_predict_the_same(netwo
     np.testing.assert_allclose(_array(flat(_given(name))), _array(networks[name](_given(name))), rtol=0, atol=2e-6)
 
 
-@pytest.mark.parametrize("name", ["pooled", "classtoken", "translation"])
+def test_words_of_one_number_are_told_apart_by_their_characters(networks):
+    embedding = networks["spelled"].layers[1]
+    words = np.array([[[1, 4, 5, 0], [1, 4, 6, 0], [2, 4, 5, 0], [0, 4, 5, 0]]], "int32")
+    one, other, third, padding = _array(embedding(words))[0]
+    assert np.array_equal(one[:5], other[:5]) and not np.isclose(one[5:], other[5:]).all()
+    assert not np.isclose(one[:5], third[:5]).any() and np.array_equal(one[5:], third[5:])
+    assert not padding.any()
+    characters, kernel, bias = (_array(each) for each in embedding.weights[1:])
+    rows = np.concatenate([np.zeros((1, 4)), characters[[4, 5, 0]], np.zeros((1, 4))])
+    windows = np.stack([np.einsum("kc,kcf->f", rows[start : start + 3], kernel[0]) for start in range(3)])
+    np.testing.assert_allclose(one[5:], windows.max(0) + bias, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["pooled", "classtoken", "translation", "spelled"])
 @pytest.mark.parametrize("flattened", [False, True])
 def test_padding_changes_nothing(networks, name, flattened):
     """What padding holds is different at every depth; with a mask, the outputs of real tokens cannot tell."""
@@ -145,7 +167,7 @@ def test_padding_changes_nothing(networks, name, flattened):
 
 def _with_unknown_time(model):
     """Return the same layers on sequences of any length."""
-    inputs = [keras.Input((None,), name=each.name, dtype=each.dtype) for each in model.inputs]
+    inputs = [keras.Input((None, *each.shape[2:]), name=each.name, dtype=each.dtype) for each in model.inputs]
     packed = keras.tree.pack_sequence_as(model._inputs_struct, inputs)
     return keras.models.clone_model(model, input_tensors=packed, clone_function=lambda layer: layer)
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from reskeras.options import Options, depth_problem
 from reskeras.plan import Plan
 from reskeras.steps import PlanError, Shape
-from reskeras.tasks import INPUT_KINDS
+from reskeras.tasks import INPUT_KINDS, TOKEN_KINDS
 
 
 class ArchitectureOptions(Options):
@@ -75,7 +75,7 @@ class Architecture:
         name: the name in commands and code.
         summary: one sentence for lists and forms.
         paper: author, year and arXiv number of the source.
-        inputs: the kinds of sample it takes: `"vector"`, `"sequence"`, `"image"`, `"tokens"`.
+        inputs: the kinds of sample it takes, of `tasks.INPUT_KINDS` and `tasks.TOKEN_KINDS`.
         options: its options' class.
         write: `(options, input_shape, classes) -> Plan`.
         tiny: options of the smallest network worth testing.
@@ -111,7 +111,7 @@ class Architecture:
             PlanError: where the family does not take samples of this shape.
         """
         kind = INPUT_KINDS.get(len(input_shape))
-        if kind not in self.inputs and not ("tokens" in self.inputs and kind == "vector"):
+        if not {kind, TOKEN_KINDS.get(len(input_shape))} & set(self.inputs):
             raise PlanError(
                 f"{self.name} takes {' or '.join(self.inputs)} samples; received samples of shape {input_shape}"
                 f" ({kind or 'unknown kind'})."

@@ -36,6 +36,7 @@ def facts(name: str, data: datasets.Dataset) -> dict[str, Any]:
         "input_shape": list(shape.input_shape),
         "outputs": shape.classes,
         "vocabulary": shape.vocabulary,
+        "alphabet": shape.alphabet,
         "level": data.encoding.text.level if data.encoding.text else None,
         "train": shape.train,
         "test": shape.test,
@@ -56,9 +57,14 @@ def _text(name: str, data: datasets.Dataset, samples: int, seed: int) -> str:
     told = facts(name, data)
     sizes = "x".join(map(str, told["input_shape"]))
     what = f"{sizes} tokens" if told["kind"] == "tokens" else f"{told['kind']} {sizes}"
+    if told["alphabet"]:
+        words, numbers = told["input_shape"]
+        what = f"{words} tokens, each with up to {numbers - 1} characters"
     lines = [printable(name), f"  task        {told['task']}", f"  sample      {what}"]
     if told["vocabulary"]:
         lines.append(f"  vocabulary  {told['vocabulary']:,} token numbers, of {NAMES[told['level']]}")
+    if told["alphabet"]:
+        lines.append(f"  alphabet    {told['alphabet']:,} numbers of characters")
     lines.append(f"  samples     {told['train']:,} to train on, {told['test']:,} to test on")
     if told["classes"]:
         lines += ["", f"{told['outputs']:,} {'tags' if told['task'] == 'tags' else 'classes'}, with train and test:"]

@@ -16,6 +16,7 @@ from reskeras.commands.network_group import NetworkGroup, network_options, netwo
 from reskeras.plan import Plan
 from reskeras.runs import TrainingOptions
 from reskeras.steps import PlanError, Shape
+from reskeras.tasks import TOKEN_KINDS
 
 FLOAT32_BYTES = 4
 THOUSANDS = ("", "thousand", "million", "billion", "trillion")
@@ -110,7 +111,8 @@ def sample_of(family: Architecture, preset: Preset | None, data: str | None) -> 
 
 
 def _command(network: str, family: Architecture, preset: Preset | None) -> click.Command:
-    standing = DEFAULT_DATA if preset is None and set(family.inputs) != {"tokens"} else "none, but the paper's sizes"
+    of_text = set(family.inputs) <= set(TOKEN_KINDS.values())
+    standing = "none, but the paper's sizes" if of_text or preset else DEFAULT_DATA
     parameters = [option_parameter(option) for option in network_options(family, preset)]
     parameters += [
         click.Option(["--data"], metavar="TEXT", help=f"Data set that gives the shapes. [default: {standing}]"),

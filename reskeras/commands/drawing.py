@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 
 from reskeras.datasets import Dataset
+from reskeras.datasets.encoding import words_of
 from reskeras.printable import printable
 
 SHADES = " ░▒▓█"
@@ -71,14 +72,14 @@ def _image(image: np.ndarray, label: str) -> list[str]:
 def _labelled(data: Dataset, place: int) -> list[str]:
     label, sample = _named(data, data.y_train[place]), data.x_train[place]
     if data.vocabulary:
-        return [f"{label}: {_short(data.encoding.text.decode(sample))}"]
+        return [f"{label}: {_short(data.encoding.text.decode(words_of(data.x_train)[place]))}"]
     numbers = [f"{each:.4g}" for each in sample.reshape(-1)[:MOST_FEATURES]]
     return [f"{label}: {' '.join(numbers)}{' ...' if sample.size > MOST_FEATURES else ''}"]
 
 
 def _tagged(data: Dataset, place: int) -> list[str]:
     """Return words above their tags."""
-    words, tags = data.x_train[place], data.y_train[place]
+    words, tags = words_of(data.x_train)[place], data.y_train[place]
     lines, width = ["", ""], 0
     for word, tag in zip(words[tags >= 0], tags[tags >= 0], strict=True):
         pair = printable(data.encoding.text.decode([word])), _named(data, tag)

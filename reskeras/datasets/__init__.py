@@ -57,7 +57,8 @@ class Embedded:
 
     def as_wanted(self, reading: Reading) -> Callable[[], Dataset] | None:
         """Return what loads it as a reading says; None where that is as it comes."""
-        if self.read is None or (reading.level == "auto" and not reading.vocabulary_size and not reading.length):
+        said = ("vocabulary_size", "length", "characters")
+        if self.read is None or (reading.level == "auto" and all(getattr(reading, each) is None for each in said)):
             return None
         return partial(self.read, reading)
 

@@ -52,7 +52,8 @@ def load(found: parts.Parts, reading: Reading) -> Dataset:
     if len(names) > MOST:
         raise DataError(f"{found.train} holds {len(names):,} different tags. Are they in another column? Say --label.")
     notes = (*found.notes, *((f"Only in the test: {', '.join(new[:8])}.",) if new else ()))
-    encoding = texts.encoding_of((words for words, _ in train), reading, found.train, names)
+    written = (words for words, _ in train)
+    encoding = texts.encoding_of(written, reading, found.train, names, characters=texts.CHARACTERS)
     return replace(texts.tags(train, test, encoding), notes=notes)
 
 

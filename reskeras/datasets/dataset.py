@@ -9,7 +9,7 @@ import numpy as np
 
 from reskeras.datasets.encoding import Encoding
 from reskeras.printable import printable
-from reskeras.tasks import INPUT_KINDS
+from reskeras.tasks import INPUT_KINDS, TOKEN_KINDS
 
 Arrays = np.ndarray | Mapping[str, np.ndarray]
 """Samples or labels: one array, or one for each input or output of a network, by its name; samples come first."""
@@ -27,12 +27,14 @@ class DataShape:
     """What a data set is like.
 
     Attributes:
-        input_shape: shape of one sample; of a sequence of tokens, how many there are.
+        input_shape: shape of one sample; of a sequence of tokens, how many there are, and where words come with their
+            characters, one more than how many these are.
         classes: how many classes, tags, words or moves there are to tell apart; None where only the labels tell.
         train, test: how many samples there are to train and to test on.
         task: what is learnt, a name in `tasks.TASKS`.
         vocabulary: how many token numbers there are; None where samples are no tokens.
         labels: the names of the classes, tags or moves, in the order of their numbers; empty where they are numbers.
+        alphabet: how many numbers of characters there are; None where there are no characters beside words.
     """
 
     input_shape: tuple[int, ...]
@@ -42,11 +44,13 @@ class DataShape:
     task: str = "classes"
     vocabulary: int | None = None
     labels: tuple[str, ...] = ()
+    alphabet: int | None = None
 
     @property
     def kind(self) -> str:
-        """What samples are called: `"image"`, `"vector"`, `"sequence"` or `"tokens"`."""
-        return "tokens" if self.vocabulary else INPUT_KINDS.get(len(self.input_shape), "unknown kind")
+        """What samples are called, by `tasks.INPUT_KINDS` and `tasks.TOKEN_KINDS`."""
+        kinds = TOKEN_KINDS if self.vocabulary else INPUT_KINDS
+        return kinds.get(len(self.input_shape), "unknown kind")
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class Dataset:
     @property
     def shape(self) -> DataShape:
         """What this data set is like."""
-        samples = first(self.x_train)
+        samples, spelling = first(self.x_train), self.encoding.spelling
         return DataShape(
             samples.shape[1:],
             self.classes,
@@ -87,6 +91,7 @@ class Dataset:
             self.task,
             self.vocabulary,
             self.encoding.labels,
+            spelling and spelling.text.vocabulary,
         )
 
     def moments(self) -> tuple[tuple[float, ...], tuple[float, ...]]:

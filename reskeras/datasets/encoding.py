@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from reskeras.datasets import subwords
 from reskeras.datasets.subwords import SUBWORDS, Merges, Subwords
+from reskeras.reading import LONGEST_WORD
 
 PADDING, UNKNOWN, START, END = range(4)
 """Token numbers that stand for no text: after the end of a sample, for what has no number, before a sequence that is
@@ -22,6 +24,9 @@ FIRST = 4
 """The first token number that stands for text."""
 
 LEVELS = ("bytes", "characters", "words", *SUBWORDS)
+
+SPELLED = ("words", "characters")
+"""The levels whose pieces can have their characters beside them."""
 
 NAMES = {**{level: level for level in LEVELS}, "bytepair": "byte pairs", "wordpiece": "word pieces"}
 """What the pieces of a level are called."""
@@ -52,13 +57,14 @@ class TextCodec:
     merges: Merges = ()
 
     @classmethod
-    def fit(cls, level: str, texts: Iterable[str | Sequence[str]], most: int = 20_000) -> TextCodec:
+    def fit(cls, level: str, texts: Iterable[str | Sequence[str]], most: int = 20_000, least: int = 1) -> TextCodec:
         """Return a codec for texts.
 
         Args:
             level: what a piece is.
             texts: the texts, or their words where they are split already.
             most: how many pieces get a number at most: the commonest, equally common ones in the order of their signs.
+            least: how often a character or word must be there to get one.
 
         Raises:
             ExtraMissing: for parts of words, where what learns them is not installed.
@@ -71,7 +77,7 @@ class TextCodec:
         for text in texts:
             counts.update(split(level, text))
         ranked = sorted(counts, key=lambda piece: (-counts[piece], piece))
-        return cls(level, tuple(ranked[:most]))
+        return cls(level, tuple(piece for piece in ranked[:most] if counts[piece] >= least))
 
     @property
     def vocabulary(self) -> int:
@@ -148,6 +154,38 @@ def padded(rows: Iterable[Sequence[int]], length: int, fill: int = PADDING) -> n
 
 
 @dataclass(frozen=True)
+class Spelling:
+    """How a word's characters stand beside its number.
+
+    Attributes:
+        text: numbers for characters.
+        length: characters of a word; of a longer one its two ends, where languages inflect, without what is between.
+    """
+
+    text: TextCodec
+    length: int
+
+    @classmethod
+    def fit(cls, words: Iterable[Sequence[str]], length: int, most: int = 20_000) -> Spelling:
+        """Return one for the words of texts; a character that comes once is read as unknown, so that a network learns
+        what to make of such."""
+        return cls(TextCodec.fit("characters", map("".join, words), most, least=2), length)
+
+    def rows(self, words: Iterable[str]) -> np.ndarray:
+        """Return the characters of words, (words, length) int32."""
+        return padded(map(self.text.encode, map(self._ends, words)), self.length)
+
+    def _ends(self, word: str) -> str:
+        behind = self.length // 2
+        return word if len(word) <= self.length else word[: self.length - behind] + word[-behind:]
+
+
+def words_of(samples: np.ndarray) -> np.ndarray:
+    """Return the token numbers of samples, (samples, tokens), as a view where the characters of words are with them."""
+    return samples[:, :, 0] if samples.ndim == 3 else samples
+
+
+@dataclass(frozen=True)
 class Encoding:
     """How raw samples become arrays, and what a network's answers mean.
 
@@ -155,26 +193,41 @@ class Encoding:
         labels: names of the classes or tags, in the order of their numbers; empty where they are numbers alone.
         text: numbers for text; None where samples are arrays.
         length: tokens of a sample of text.
+        spelling: how the characters of words are with them; None for words by their numbers alone.
     """
 
     labels: tuple[str, ...] = ()
     text: TextCodec | None = None
     length: int | None = None
+    spelling: Spelling | None = None
 
     def label(self, number: int) -> str | int:
         """Return the name of a class, or its number where it has none."""
         return self.labels[number] if number < len(self.labels) else int(number)
 
     def tokens(self, texts: Iterable[str | Sequence[str]]) -> np.ndarray:
-        """Return texts as (texts, length) int32 token numbers."""
-        return padded(map(self.text.encode, texts), self.length)
+        """Return texts as (texts, length) int32 token numbers; with a spelling (texts, length, 1 + characters), the
+        number of each word and those of its characters."""
+        if self.spelling is None:
+            return padded(map(self.text.encode, texts), self.length)
+        texts = [split(self.text.level, text)[: self.length] for text in texts]
+        # Each word is spelled once, however often it comes; 0 is for none.
+        places = {word: place for place, word in enumerate(dict.fromkeys(chain.from_iterable(texts)), 1)}
+        spelled = np.concatenate([np.zeros((1, self.spelling.length), np.int32), self.spelling.rows(places)])
+        found = np.empty((len(texts), self.length, 1 + self.spelling.length), np.int32)
+        found[:, :, 0] = padded(map(self.text.encode, texts), self.length)
+        found[:, :, 1:] = spelled[padded(([places[word] for word in text] for text in texts), self.length)]
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """Return this as plain lists and dictionaries."""
         text = self.text and {"level": self.text.level, "pieces": list(self.text.pieces)}
         if text and self.text.merges:
             text["merges"] = [list(each) for each in self.text.merges]
-        return {"labels": list(self.labels), "text": text, "length": self.length}
+        found = {"labels": list(self.labels), "text": text, "length": self.length}
+        if self.spelling:
+            found["spelling"] = {"pieces": list(self.spelling.text.pieces), "length": self.spelling.length}
+        return found
 
     @classmethod
     def from_json(cls, content: Any) -> Encoding:
@@ -187,11 +240,11 @@ class Encoding:
             text = content["text"]
             codec = _codec(text) if text else None
             length = content["length"]
-            if length is not None and not (isinstance(length, int) and 0 < length <= 65_536):
-                raise ValueError(f"length is {length!r}")
+            if length is not None:
+                _check_length(length, 65_536)
             if codec and length is None:
                 raise ValueError("texts have no length")
-            return cls(_names(content["labels"]), codec, length)
+            return cls(_names(content["labels"]), codec, length, _spelling(content.get("spelling"), codec))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"This is no encoding of samples: {error}.") from None
 
@@ -215,6 +268,20 @@ def _codec(text: dict[str, Any]) -> TextCodec:
     merges = tuple((_place(a), _place(b)) for a, b in merges)
     subwords.check_merges(pieces, merges)
     return TextCodec(level, pieces, merges)
+
+
+def _spelling(content: Any, text: TextCodec | None) -> Spelling | None:
+    if not content:
+        return None
+    if text is None or text.level not in SPELLED:
+        raise ValueError(f"what is spelled are {' or '.join(SPELLED)}")
+    _check_length(content["length"], LONGEST_WORD)
+    return Spelling(_codec({"level": "characters", "pieces": content["pieces"]}), content["length"])
+
+
+def _check_length(value: Any, most: int) -> None:
+    if type(value) is not int or not 0 < value <= most:
+        raise ValueError(f"length is {value!r}")
 
 
 def _place(value: Any) -> int:

@@ -8,11 +8,12 @@ from reskeras.datasets.dataset import DataShape
 from reskeras.options import OptionError
 from reskeras.reading import Reading
 
-TEXT = ("level", "vocabulary_size", "length")
+TEXT = ("level", "vocabulary_size", "length", "characters")
 """Options that say how text becomes token numbers."""
 
 _FOR = {
     **dict.fromkeys(TEXT, "for texts"),
+    "characters": "for texts with classes or tags",
     "label": "for tables, texts and tags in files of your own",
     "image_size": "for folders of images",
     "test_split": "for files of your own",
@@ -30,6 +31,8 @@ def check(data: str, reading: Reading, shape: DataShape, takes: Collection[str],
         level: the only level of text that there is of it; None for any, or none.
     """
     problems = {}
+    if shape.task not in ("classes", "tags"):
+        takes = set(takes) - {"characters"}
     if reading.task not in ("auto", shape.task):
         problems["task"] = f"task cannot be {reading.task}: {data} is for {shape.task}. Did you mean task={shape.task}?"
     if level is not None and reading.level not in ("auto", level):
@@ -47,6 +50,11 @@ def check(data: str, reading: Reading, shape: DataShape, takes: Collection[str],
         problems["vocabulary_size"] = (
             f"vocabulary_size changes nothing at level bytes, of which there are 256; received "
             f"{reading.vocabulary_size}. Leave it out, or take level=characters."
+        )
+    if reading.characters and reading.level not in ("auto", "words") and "characters" in takes:
+        problems["characters"] = (
+            f"characters stand beside words, not at level {reading.level}; received {reading.characters}. "
+            "Leave it out, or take level=words."
         )
     if problems:
         raise OptionError(problems)

@@ -16,7 +16,7 @@ from reskeras.files import read_json, write_whole
 from reskeras.reading import Reading
 from reskeras.tasks import TASKS
 
-VERSION = 4
+VERSION = 5
 """Raised when files are read in another way, so that what was kept counts no more."""
 
 DEEPEST = 2
@@ -79,13 +79,15 @@ def shape(name: str) -> DataShape | None:
 def _shape(content: dict[str, Any]) -> DataShape:
     sizes = tuple(map(int, content["input_shape"]))
     numbers = [int(content[each]) for each in ("classes", "train", "test")]
-    vocabulary = None if content["vocabulary"] is None else int(content["vocabulary"])
+    vocabulary, alphabet = [
+        None if content[each] is None else int(content[each]) for each in ("vocabulary", "alphabet")
+    ]
     if content["task"] not in TASKS:
         raise ValueError(content["task"])
     labels = tuple(map(str, content["labels"]))
     if len(labels) not in (0, numbers[0]):
         raise ValueError(f"{len(labels)} labels of {numbers[0]} classes")
-    return DataShape(sizes, *numbers, content["task"], vocabulary, labels)
+    return DataShape(sizes, *numbers, content["task"], vocabulary, labels, alphabet)
 
 
 def keep(name: str, found: DataShape) -> None:

@@ -36,7 +36,9 @@ def load(found: tuple[parts.Parts, ...], reading: Reading) -> Dataset:
         split = parts.divided(np.zeros(len(train)), reading.test_split, found[0].train)
         train, test = ([train[place] for place in chosen] for chosen in split)
     both = (text for pair in train for text in pair)
-    encoding = texts.encoding_of(both, reading, found[0].train, extra=1)
+    # Tokens of what is written have no characters beside them.
+    plain = reading.model_copy(update={"characters": 0})
+    encoding = texts.encoding_of(both, plain, found[0].train, extra=1)
     notes = (*(note for each in found for note in each.notes), *notes)
     return replace(texts.translation(train, test, encoding), notes=notes)
 

@@ -29,6 +29,9 @@ LINES = 12_000
 TEST_EVERY = 6
 LENGTH = 32
 WORDS = 5_000
+ALPHABET = 90
+"""Characters that get a number; of those that ASCII can print there are 94 without the blank."""
+
 FEWEST = 4
 """Words and signs of a line at the least."""
 
@@ -40,7 +43,14 @@ TAGS = (
 """Every tag; `O` is for operators and brackets."""
 
 SHAPE = DataShape(
-    (LENGTH,), len(TAGS), LINES * (TEST_EVERY - 1) // TEST_EVERY, LINES // TEST_EVERY, "tags", FIRST + WORDS, TAGS
+    (LENGTH, 1 + texts.CHARACTERS),
+    len(TAGS),
+    LINES * (TEST_EVERY - 1) // TEST_EVERY,
+    LINES // TEST_EVERY,
+    "tags",
+    FIRST + WORDS,
+    TAGS,
+    FIRST + ALPHABET,
 )
 
 Span = tuple[int, int, str]
@@ -80,9 +90,15 @@ def read(reading: Reading) -> Dataset:
     test = samples[TEST_EVERY - 1 :: TEST_EVERY]
     train = [each for place, each in enumerate(samples) if place % TEST_EVERY != TEST_EVERY - 1]
     written = (words for words, _ in train)
-    return texts.tags(
-        train, test, texts.encoding_of(written, texts.with_usual(reading, READING), python_source.LIBRARY, TAGS)
+    encoding = texts.encoding_of(
+        written,
+        texts.with_usual(reading, READING),
+        python_source.LIBRARY,
+        TAGS,
+        characters=texts.CHARACTERS,
+        alphabet=ALPHABET,
     )
+    return texts.tags(train, test, encoding)
 
 
 def tagged_lines(source: str) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from reskeras.datasets import subwords
 from reskeras.datasets.dataset import DataError, Dataset
-from reskeras.datasets.encoding import END, START, Encoding, TextCodec, padded
+from reskeras.datasets.encoding import END, START, Encoding, Spelling, TextCodec, padded, split
 from reskeras.datasets.plain_files import check_memory
 from reskeras.installed import ExtraMissing
 from reskeras.reading import Reading
@@ -24,8 +24,19 @@ COMMONEST, LEARNT = 20_000, 8_000
 """Words or characters, and parts of words, that get a number at most where nobody says how many."""
 
 
+CHARACTERS = 16
+"""Characters of a word that are beside it where nobody says how many and each word has an answer of its own: of four
+English words in a thousand they are not all."""
+
+
 def encoding_of(
-    texts: Iterable, reading: Reading, path: Path | str, labels: tuple[str, ...] = (), extra: int = 0
+    texts: Iterable,
+    reading: Reading,
+    path: Path | str,
+    labels: tuple[str, ...] = (),
+    extra: int = 0,
+    characters: int = 0,
+    alphabet: int = COMMONEST,
 ) -> Encoding:
     """Return an encoding for the texts that are trained on, in words unless the reading says otherwise.
 
@@ -35,6 +46,8 @@ def encoding_of(
         path: of the file, or another name for where they are from, for messages.
         labels: the names of classes or tags.
         extra: tokens that a sample has besides those of its text.
+        characters: how many of each word are beside it where the reading does not say.
+        alphabet: characters that get a number at most.
 
     Raises:
         DataError: where memory for what they become is short; and as `codec_of` does.
@@ -42,8 +55,13 @@ def encoding_of(
     texts = list(texts)
     codec = codec_of(texts, reading, path, "words")
     length = reading.length or max(min(_longest(codec, texts) + extra, LONGEST), 2)
-    check_memory(path, 3 * 4 * len(texts) * length, "its samples as token numbers")
-    return Encoding(labels, codec, length)
+    if reading.characters is not None:
+        characters = reading.characters
+    if codec.level != "words":
+        characters = 0
+    check_memory(path, 3 * 4 * len(texts) * length * (1 + characters), "its samples as token numbers")
+    words = (split(codec.level, text) for text in texts)
+    return Encoding(labels, codec, length, Spelling.fit(words, characters, alphabet) if characters else None)
 
 
 def _longest(codec: TextCodec, texts: Iterable) -> int:
@@ -89,7 +107,7 @@ def with_usual(reading: Reading, usual: Reading) -> Reading:
     if reading.level not in ("auto", usual.level):
         return reading
     size, length = reading.vocabulary_size or usual.vocabulary_size, reading.length or usual.length
-    return Reading(level=usual.level, vocabulary_size=size, length=length)
+    return Reading(level=usual.level, vocabulary_size=size, length=length, characters=reading.characters)
 
 
 def translation(train, test, encoding: Encoding) -> Dataset:

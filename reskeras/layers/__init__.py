@@ -23,6 +23,7 @@ from reskeras.layers.residual_blocks import (
     WideBlock,
 )
 from reskeras.layers.scaling import Scale, ScaledAdd
+from reskeras.layers.spelling import SpelledEmbedding
 from reskeras.layers.stack import Stack
 from reskeras.layers.stacked_lstm import StackedLSTM
 from reskeras.layers.tokens import Bias, ClassToken, FirstToken, Sequence, Tokens
@@ -59,6 +60,7 @@ __all__ = [
     "SelfAttention",
     "Sequence",
     "SkipLayerMLP",
+    "SpelledEmbedding",
     "Stack",
     "StackedLSTM",
     "SummedGradients",

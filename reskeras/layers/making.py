@@ -16,6 +16,7 @@ from reskeras.layers.lstm import lstm_layer
 from reskeras.layers.padding import PadChannels
 from reskeras.layers.residual import Residual
 from reskeras.layers.scaling import ScaledAdd
+from reskeras.layers.spelling import SpelledEmbedding
 from reskeras.layers.tokens import Bias, ClassToken, FirstToken, Sequence, TokenMean, Tokens
 from reskeras.plan import Block, Skip
 from reskeras.steps import Shape, Step
@@ -210,6 +211,9 @@ _MAKERS = {
     steps.LSTM: lambda step, _axes, common, _: lstm_layer(step, **common),
     steps.Sequence: lambda _step, _axes, common, _: Sequence(**common),
     steps.Embedding: _embedding,
+    steps.SpelledEmbedding: lambda step, _axes, common, _: SpelledEmbedding(
+        step.vocabulary, step.alphabet, step.width, step.filters, step.character_width, step.kernel, **common
+    ),
     steps.Positions: _positions,
     steps.Segments: _segments,
     steps.ClassToken: lambda _step, _axes, common, _: ClassToken(**common),

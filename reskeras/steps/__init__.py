@@ -23,6 +23,7 @@ from reskeras.steps.tokens import (
     Positions,
     Segments,
     Sequence,
+    SpelledEmbedding,
     TiedLogits,
     Tokens,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "Segments",
     "Sequence",
     "Shape",
+    "SpelledEmbedding",
     "Standardize",
     "Start",
     "Step",

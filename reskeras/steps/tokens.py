@@ -80,6 +80,60 @@ class Embedding(Step):
 
 
 @dataclass(frozen=True)
+class SpelledEmbedding(Step):
+    """A vector for each word, of which a part is looked up by the word's number and the rest is made of its characters.
+
+    That part is the maximum, over the word, of a convolution of the characters' own vectors (Santos and Zadrozny 2014;
+    Ma and Hovy 2016, 1603.01354, section 2.1). The word of number 0 is padding that the layers after it leave out.
+
+    Attributes:
+        vocabulary: how many numbers of words there are.
+        alphabet: how many numbers of characters there are.
+        width: size of a word's whole vector.
+        filters: the part of it that is made of the characters.
+        character_width: size of a character's vector.
+        kernel: characters that the convolution sees at once.
+    """
+
+    vocabulary: int
+    alphabet: int
+    width: int
+    filters: int
+    character_width: int = 30
+    kernel: int = 3
+    masked: ClassVar[bool] = True
+    word: ClassVar[str] = "embedding"
+
+    def __post_init__(self):
+        if not 0 < self.filters < self.width:
+            raise PlanError(
+                f"A part of a word's vector is made of its characters; received {self.filters} of {self.width} numbers."
+            )
+
+    def output_shape(self, shape):
+        if shape[1] < 2:
+            raise PlanError(f"A word comes with one character or more; received samples of shape {shape}.")
+        return (shape[0], self.width)
+
+    def parameters(self, shape):
+        convolution = (self.kernel * self.character_width + 1) * self.filters
+        tables = self.vocabulary * (self.width - self.filters) + self.alphabet * self.character_width
+        return tables + convolution
+
+    def multiply_adds(self, shape):
+        return shape[0] * (shape[1] - 1) * self.kernel * self.character_width * self.filters
+
+    def activations(self, shape):
+        return shape[0] * ((shape[1] - 1) * (self.character_width + self.filters) + 2 * self.width)
+
+    def text(self):
+        return (
+            f"[embedding {self.vocabulary} x {self.width - self.filters}, max of conv {self.kernel} {self.filters} of "
+            f"embedding {self.alphabet} x {self.character_width}]"
+        )
+
+
+@dataclass(frozen=True)
 class Segments(Step):
     """A learned vector for each of `types` segments is added, chosen by the second input (BERT, 1810.04805)."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from reskeras.datasets.dataset import Dataset, first, taken
-from reskeras.datasets.encoding import PADDING
+from reskeras.datasets.encoding import PADDING, words_of
 from reskeras.training.objectives import NO_LABEL
 
 SHOWN = 8
@@ -36,7 +36,8 @@ def answers(
         return []
     samples = first(taken(data.x_test, slice(SHOWN)))
     chosen = written[:SHOWN] if data.task == "translation" else predicted[:SHOWN].argmax(-1)
-    rows = zip(samples, data.y_test[:SHOWN], chosen, strict=True)
+    shown = samples if data.vocabulary is None else words_of(samples)
+    rows = zip(shown, data.y_test[:SHOWN], chosen, strict=True)
     return [_record(data, *row) for row in rows]
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from reskeras.datasets.encoding import FIRST, UNKNOWN
+from reskeras.datasets.encoding import FIRST, UNKNOWN, words_of
 
 
 @lru_cache(maxsize=1)
@@ -75,15 +75,18 @@ class WordDropout:
         """Return one for training samples.
 
         Args:
-            tokens: their token numbers.
+            tokens: their token numbers, of words perhaps with those of their characters.
             vocabulary: how many token numbers there are.
             strength: a of the formula.
         """
-        counts = np.bincount(tokens.ravel(), minlength=vocabulary)
+        counts = np.bincount(words_of(tokens).ravel(), minlength=vocabulary)
         shares = strength / (strength + counts)
         shares[:FIRST] = 0.0
         return cls(shares)
 
     def changed(self, tokens: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Return token numbers with those replaced that the generator chooses."""
-        return np.where(generator.random(tokens.shape) < self.shares[tokens], UNKNOWN, tokens).astype(tokens.dtype)
+        """Return token numbers with those replaced that the generator chooses; a word's characters stay."""
+        found = tokens.copy()
+        words = words_of(found)
+        words[generator.random(words.shape) < self.shares[words]] = UNKNOWN
+        return found

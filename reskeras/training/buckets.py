@@ -7,7 +7,7 @@ import numpy as np
 
 from reskeras.datasets import Dataset
 from reskeras.datasets.dataset import Arrays, first
-from reskeras.datasets.encoding import PADDING
+from reskeras.datasets.encoding import PADDING, words_of
 from reskeras.training.batches import Batches
 
 BUCKETS = 4
@@ -55,8 +55,8 @@ def lengths(x: Arrays) -> np.ndarray:
 
 
 def _lengths(tokens: np.ndarray) -> np.ndarray:
-    places = np.arange(1, tokens.shape[1] + 1)
-    return np.where(tokens != PADDING, places, 0).max(1)
+    words = words_of(tokens)
+    return np.where(words != PADDING, np.arange(1, words.shape[1] + 1), 0).max(1)
 
 
 def buckets(found: np.ndarray, longest: int) -> np.ndarray:

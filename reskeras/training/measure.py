@@ -44,9 +44,12 @@ def stand_in(settings: RunSettings, count: int) -> Dataset:
     # Of a language model and a translator the classes are the words.
     words = settings.options.get("vocabulary") or (settings.classes if TASKS[task].of_tokens else None)
     generator, shape = np.random.default_rng(0), (count, *settings.input_shape)
+    labels = shape[:2] if TASKS[task].of_tokens else shape[:1]
     # From 1 on, for 0 is padding.
     x = generator.integers(1, words, shape, "int32") if words else generator.integers(0, 256, shape, "uint8")
-    y = generator.integers(0, settings.classes, shape if TASKS[task].of_tokens else count, "int32")
+    if words and len(shape) == 3:
+        x[:, :, 1:] = generator.integers(1, settings.options["alphabet"], x[:, :, 1:].shape)
+    y = generator.integers(0, settings.classes, labels, "int32")
     if task == "translation":
         x = {"source": x, "samples": x}
     if task == "game":

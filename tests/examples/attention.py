@@ -10,6 +10,7 @@ from reskeras.layers import (
     SegmentEmbedding,
     SelfAttention,
     Sequence,
+    SpelledEmbedding,
     TokenEmbedding,
     Tokens,
 )
@@ -48,6 +49,11 @@ EXAMPLES = [
     Example(
         "SegmentEmbedding", SegmentEmbedding, lambda: {"types": 4}, [_SEQUENCE, (2, 5)], _SEQUENCE, 1, unknown=(1,),
         integer=(False, True),
+    ),
+    Example(
+        "SpelledEmbedding", SpelledEmbedding,
+        lambda: {"vocabulary": 7, "alphabet": 6, "width": 4, "filters": 2, "character_width": 3}, _SEQUENCE, _SEQUENCE,
+        4, unknown=(1,), integer=True,
     ),
     Example("ClassToken", ClassToken, dict, _SEQUENCE, (2, 6, 4), 1, unknown=(1,), keeps_mask=False),
     Example("FirstToken", FirstToken, dict, _SEQUENCE, (2, 4), 0, unknown=(1,), keeps_mask=False),
