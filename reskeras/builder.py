@@ -13,6 +13,7 @@ from reskeras.catalogue import plan as plan_network
 from reskeras.layers.backbones import backbone_network
 from reskeras.layers.deep import functional
 from reskeras.layers.making import make_appended, make_block, make_chain
+from reskeras.layers.recompute import SummedGradients
 from reskeras.layers.stack import Stack, check_remat
 from reskeras.plan import Block, Plan, drop_rate, stackable
 from reskeras.steps import Shape, chain_shape
@@ -135,7 +136,8 @@ class _Network:
         """Return `x` and what blocks append to it, each of which reads the pieces before it and not their join."""
         pieces = [x]
         for block, name in zip(blocks, names, strict=True):
-            pieces.append(make_appended(block, shape, name)(pieces))
+            pieces = SummedGradients(name=f"{name}_pieces")(pieces) if len(pieces) > 1 else pieces
+            pieces = [*pieces, make_appended(block, shape, name)(pieces)]
             shape = block.output_shape(shape)
         return keras.layers.Concatenate(name=f"{names[-1]}_skip")(pieces)
 

@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 import pytest
+from reskeras_tui.answers import RIGHT, WRONG, drawn
+from reskeras_tui.plots.colours import ColourDepth
 from task_sets import ALL, entropy
 from tiny_runs import sets as sets
 from tiny_runs import trained
@@ -52,6 +54,26 @@ def test_a_task_is_learnt_saved_and_asked(name, data, tmp_path):
     network = reskeras.load(run)
     assert network.encoding == made.encoding
     check_answers(network, made)
+    check_answers_told(run, network, made)
+
+
+def check_answers_told(run, network, made) -> None:
+    """Check that the answers that a run's events tell are those of the loaded network, and can be looked at."""
+    if made.task in ("language", "game"):
+        assert not any(event["event"] == "answers" for event in run.events())
+        return
+    told = last(run, "answers")["samples"]
+    if made.task == "tags":
+        found = network.predict(["".join(each["pieces"]) for each in told])
+        assert [[tag for _, tag in row] for row in found] == [each["answer"] for each in told]
+    else:
+        raw = [each["text"] for each in told] if made.encoding.text else made.x_test[: len(told)]
+        assert network.predict(raw) == [each["answer"] for each in told]
+    shown = drawn({"answers": {"samples": told}}, 80, ColourDepth.NONE, True).plain
+    for each in told:
+        right = each["answer"] == each["true"]
+        said = each["pieces"][0] if made.task == "tags" else f"{RIGHT if right else WRONG} {each['answer']}"
+        assert said in shown
 
 
 def check_answers(network, made) -> None:

@@ -128,14 +128,15 @@ class Courses:
             if by == "layer":
                 lines = rows.of_layers(groups["layer"])
             else:
-                lines = rows.of_blocks(groups["block"], self._layers_of_blocks(table), view.opened)
+                # Of thousands of layers it takes a while to say which block each is of; groups of blocks need it not.
+                lines = rows.of_blocks(groups["block"], lambda block: self._layers(table, block), view.opened)
             self._made = *key, lines
         return self._made[3]
 
-    def _layers_of_blocks(self, table: Table) -> dict[str, list[tuple[str, int]]]:
-        """Return block -> its layers with their columns; of a table of blocks alone, nothing."""
+    def _layers(self, table: Table, block: str) -> list[tuple[str, int]]:
+        """Return the layers of a block with their columns; of a table of blocks alone, none."""
         if "layer" not in table.header.groups:
-            return {}
+            return []
         if self._members[0] is not table.header:
             columns = {layer: place for place, layer in enumerate(table.header.groups["layer"])}
             found: dict[str, dict[str, int]] = {}
@@ -143,7 +144,7 @@ class Courses:
                 if weight.layer in columns:
                     found.setdefault(weight.block, {})[weight.layer] = columns[weight.layer]
             self._members = table.header, {block: list(layers.items()) for block, layers in found.items()}
-        return self._members[1]
+        return self._members[1].get(block, [])
 
     def _update(self, quantity: str, units: list[str], table: Table, name: str) -> None:
         """Take up what is new, of all units up to the same row."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -62,6 +63,7 @@ class Snapshot:
         waiting: commands that the worker has not taken up yet, oldest first.
         level: the level of telemetry in force; None where nobody has said it.
         rates: learning rates over the training.
+        history: all events, in the order in which they were written.
     """
 
     run: Run
@@ -88,6 +90,7 @@ class Snapshot:
     waiting: tuple[Command, ...] = ()
     level: str | None = None
     rates: Rates = Rates()  # noqa: RUF009
+    history: Sequence[dict[str, Any]] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -210,6 +213,7 @@ class RunReader:
                 waiting=tuple(control.waiting(self.run.commands_path)),
                 level=level,
                 rates=self._rates(),
+                history=self._events,
             )
 
     def judge(self, snapshot: Snapshot) -> Snapshot | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from reskeras.verdicts.recorded import LEAST_STEPS, RECENT_STEPS, middle
 
 from .courses import Rates
 from .curves import Metric, Validation
-from .follow import Snapshot
+from .follow import Snapshot, last_of_each
 from .kept import Profile
 
 REPLAY = "replay"
@@ -27,8 +28,8 @@ WHOLE_SECONDS = 30.0
 JUMP = 1 / 40
 """The part of a run that a jump leads forwards or backwards."""
 
-RESULTS = ("tested", "answers", "sample", "exported", "end")
-"""Events of after the last step, and those of which the last alone is known."""
+RESULTS = ("tested", "answers", "exported", "end")
+"""Events of after the last step."""
 
 
 def cut(snapshot: Snapshot, step: int, sheet: dict[str, np.ndarray] | None = None) -> Snapshot:
@@ -40,18 +41,13 @@ def cut(snapshot: Snapshot, step: int, sheet: dict[str, np.ndarray] | None = Non
         sheet: what was measured of each row then, where it is known.
     """
     over = step >= snapshot.step
-    events = {
-        kind: event
-        for kind, event in snapshot.events.items()
-        if over or (kind not in RESULTS and not (isinstance(at := event.get("step"), int) and at > step))
-    }
     validation, rows = snapshot.validation, int(np.searchsorted(snapshot.steps, step, "right"))
     rates = int(np.searchsorted(snapshot.rates.step, step, "right"))
     kept = validation.step <= step
     return replace(
         snapshot,
         state=REPLAY,
-        events=events,
+        events=snapshot.events if over else _events_until(snapshot, step),
         curve=snapshot.curve[snapshot.curve["step"] <= step],
         validation=Validation(validation.step[kept], validation.loss[kept], validation.accuracy[kept]),
         metrics=tuple(_cut_metric(each, step) for each in snapshot.metrics if (each.step <= step).any()),
@@ -66,6 +62,19 @@ def cut(snapshot: Snapshot, step: int, sheet: dict[str, np.ndarray] | None = Non
         verdicts=snapshot.verdicts if over else None,
         waiting=(),
     )
+
+
+def _events_until(snapshot: Snapshot, step: int) -> dict[str, dict[str, Any]]:
+    """Return the last event of each kind once so many steps were done. Where an event bears no step it has that of its
+    epoch; of one that has none either, results come with the last step, and others hold all the time."""
+    ends = {event.get("epoch"): event.get("step") for event in snapshot.history if event["event"] == "epoch"}
+    reached = []
+    for event in snapshot.history:
+        kind, at = event["event"], event.get("step", ends.get(event.get("epoch")))
+        is_last_result = kind in RESULTS and snapshot.events.get(kind) is event
+        if at <= step if isinstance(at, int) else not is_last_result:
+            reached.append(event)
+    return last_of_each(reached)
 
 
 def _earlier_profile(snapshot: Snapshot, rows: int) -> Profile | None:

@@ -3,6 +3,7 @@ open."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -57,7 +58,7 @@ def of_layers(layers: tuple[str, ...]) -> tuple[Row, ...]:
 
 
 def of_blocks(
-    blocks: tuple[str, ...], members: dict[str, list[tuple[str, int]]], opened: frozenset[str]
+    blocks: tuple[str, ...], members: Callable[[str], list[tuple[str, int]]], opened: frozenset[str]
 ) -> tuple[Row, ...]:
     """Return a row for each block, or for each group of many, and what lies inside of those that are open: blocks, or
     smaller groups.
@@ -66,7 +67,8 @@ def of_blocks(
 
     Args:
         blocks: all blocks, shallow first.
-        members: block -> its layers, name and column each; a block without any does not open.
+        members: gives the layers of a block, name and column each; a block without any does not open. Asked of blocks
+            that have a row of their own.
         opened: names of the rows that are open.
     """
     return tuple(_inside(blocks, members, opened, (0, len(blocks)), 0))
@@ -77,7 +79,7 @@ def _inside(blocks, members, opened: frozenset[str], span: tuple[int, int], leve
     first, last = span
     if last - first <= (GROUPS if level else MOST_BLOCKS):
         places = range(first, last)
-        return [row for at in places for row in _block(blocks[at], at, level, members.get(blocks[at], []), opened)]
+        return [row for at in places for row in _block(blocks[at], at, level, members(blocks[at]), opened)]
     size = -(-(last - first) // GROUPS)
     parts = [_group(blocks, begin, min(begin + size, last), level, opened) for begin in range(first, last, size)]
     open_parts = [each for each in parts if each.open]
@@ -93,7 +95,7 @@ def _inside(blocks, members, opened: frozenset[str], span: tuple[int, int], leve
         for part in together:
             if part.last - part.first == 1:
                 name = blocks[part.first]
-                rows += _block(name, part.first, level, members.get(name, []), opened)
+                rows += _block(name, part.first, level, members(name), opened)
             else:
                 rows.append(part)
                 rows += _inside(blocks, members, opened, (part.first, part.last), level + 1) if is_open else []

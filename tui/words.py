@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 UNKNOWN = "–"
@@ -50,13 +51,16 @@ def state_sign(state: str) -> StateSign:
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Return a measured number in a few characters, or a dash where there is none."""
+    """Return a number in a few characters, or a dash where there is none: `"0.1234"`, `"1.5e-7"`, `"4,300"`."""
     if value is None:
         return UNKNOWN
     if not math.isfinite(value):
         return "not finite"
-    # Not with an exponent where whole numbers are read at a glance: 1,290 steps a second.
-    return f"{value:,.0f}" if 10**digits <= abs(value) < 10**6 else f"{value:.{digits}g}"
+    # Not with an exponent where whole numbers are read at a glance: 1,290 steps a second, step 4,000,000.
+    is_count = value == int(value) and 1000 <= abs(value) < 10**7
+    if is_count or 10**digits <= abs(value) < 10**6:
+        return f"{value:,.0f}"
+    return re.sub(r"e([+-])0+(?=\d)", r"e\1", f"{value:.{digits}g}")
 
 
 def share(value: float | None) -> str:

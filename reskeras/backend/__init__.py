@@ -28,6 +28,7 @@ from reskeras.backend.process import (
     without_tensorflow,
 )
 from reskeras.backend.random import draw_each, dropout_at, generator_states, set_generator_states
+from reskeras.backend.recomputing import remat, summed_gradients
 from reskeras.backend.state import RingReader, StateReader, as_numpy
 from reskeras.backend.tracing import can_record, recorded
 
@@ -62,11 +63,13 @@ __all__ = [
     "place",
     "recomputed",
     "recorded",
+    "remat",
     "replicas",
     "scan",
     "scan_in_segments",
     "seats",
     "set_generator_states",
+    "summed_gradients",
     "unrolls_convolutions",
     "values_now",
     "version",

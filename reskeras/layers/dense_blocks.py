@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from reskeras import backend
 from reskeras.blocks.dense import dense_layer, transition
 from reskeras.layers import any_layer
 from reskeras.layers.block import UNKNOWN_SIZE
@@ -95,8 +96,7 @@ class DenseBlock(Composite):
         bottleneck, dropout, kernel_size: as in `DenselyConnected`.
         recompute: whether the backward pass computes each layer again from the channels that all share. Joined and
             normalised inputs, of which L layers keep about L^2 / 2 times k channels, are then not kept: what is kept
-            grows linearly with the depth (Pleiss et al. 2017, 1707.06990). Weights and results stay the same. On a CPU
-            this saves memory with PyTorch and TensorFlow; JAX's compiler there needs as much as without.
+            grows linearly with the depth (Pleiss et al. 2017, 1707.06990). Weights and results stay the same.
         data_format: `"channels_last"`, `"channels_first"`, or None for Keras's global setting.
 
     Input shape: (batch, time, channels) or (batch, height, width, channels).
@@ -144,9 +144,11 @@ class DenseBlock(Composite):
 
     def call(self, x, training=None):
         pieces = [x]
+        again = self.recompute and training
         for layer in self.blocks:
+            pieces = backend.summed_gradients(pieces) if again and not keras.utils.is_keras_tensor(x) else pieces
             inputs = _alone(pieces)
-            pieces.append(call_recomputed(layer, inputs) if self.recompute and training else layer(inputs))
+            pieces = [*pieces, call_recomputed(layer, inputs) if again else layer(inputs)]
         return self.join(pieces)
 
     def compute_output_shape(self, input_shape):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 from keras.src.backend import AutocastScope, get_keras_mask, set_keras_mask
 
+from reskeras import backend
 from reskeras.layers import any_layer
 from reskeras.layers.composite import Composite
 
@@ -53,6 +54,30 @@ class Recompute(Composite):
         return cls(**{**config, "layer": keras.saving.deserialize_keras_object(config["layer"])})
 
 
+@keras.saving.register_keras_serializable(package="reskeras")
+class SummedGradients(Composite):
+    """A list of tensors as they are, which many layers read: in the backward pass, what these give is summed up here.
+
+    Before anything behind is computed backwards, that is: no layer's gradients are kept until the sums are needed.
+    Among L densely connected layers of which training keeps the pieces alone (`Recompute`), memory then grows with L,
+    and not with its square, also where a compiler would do sums last.
+
+    Input shape: a list of shapes. Output shape: the same list.
+
+    Example:
+        >>> [image, earlier] = SummedGradients()([keras.Input((8, 8, 16)), keras.Input((8, 8, 12))])
+        >>> earlier.shape
+        (None, 8, 8, 12)
+    """
+
+    def call(self, inputs):
+        symbolic = any(keras.utils.is_keras_tensor(each) for each in inputs)
+        return list(inputs) if symbolic else backend.summed_gradients(list(inputs))
+
+    def compute_output_shape(self, input_shape):
+        return list(input_shape)
+
+
 def call_recomputed(layer: keras.Layer, inputs, compute=None):
     """Return what a built layer gives in training, keeping `inputs` alone for the gradient.
 
@@ -87,7 +112,7 @@ def call_recomputed(layer: keras.Layer, inputs, compute=None):
     with AutocastScope(None):
         # Copies, for on some backends an assignment changes the value that was read before it.
         values = [variable.value for variable in trained] + [keras.ops.copy(variable) for variable in state]
-    found = list(keras.remat(forward)(*tensors, *values))
+    found = list(backend.remat(forward)(*tensors, *values))
     outputs, losses = structure
     count = len(keras.tree.flatten(outputs))
     for loss in found[count : count + losses]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,25 +18,31 @@ WIDEST = 32
 """Pixels of a picture at most, across and down; of a larger one, each so many-th is kept."""
 
 
-def answers(data: Dataset, predicted: np.ndarray | dict[str, np.ndarray]) -> list[dict[str, Any]]:
+def answers(
+    data: Dataset, predicted: np.ndarray | dict[str, np.ndarray], written: Sequence[Sequence[int]]
+) -> list[dict[str, Any]]:
     """Return the answers to the first test samples, as reskeras/runs/FORMAT.md says of the event `answers`.
 
     Args:
         data: the data set.
         predicted: the probabilities that the network gives to its first test samples, one row each.
+        written: what a translator writes for them, token by token; those probabilities are of tokens behind the true
+            ones.
 
     Returns:
         One record a sample; none for what has no short answer: games, and language models, whose texts are events.
     """
     if data.task not in ("classes", "tags", "translation") or isinstance(predicted, dict):
         return []
-    samples, chosen = taken(data.x_test, slice(SHOWN)), predicted[:SHOWN].argmax(-1)
-    shown = first(samples) if data.vocabulary is None else words_of(first(samples))
-    rows = zip(shown, data.y_test[:SHOWN], chosen, strict=True)
+    samples = first(taken(data.x_test, slice(SHOWN)))
+    if data.vocabulary is not None:
+        samples = words_of(samples)
+    chosen = written[:SHOWN] if data.task == "translation" else predicted[:SHOWN].argmax(-1)
+    rows = zip(samples, data.y_test[:SHOWN], chosen, strict=True)
     return [_record(data, *row) for row in rows]
 
 
-def _record(data: Dataset, sample: np.ndarray, label: np.ndarray, answer: np.ndarray) -> dict[str, Any]:
+def _record(data: Dataset, sample: np.ndarray, label: np.ndarray, answer: np.ndarray | Sequence[int]) -> dict[str, Any]:
     if data.task == "classes":
         true = int(label) if np.ndim(label) == 0 else int(np.argmax(label))
         found = {"true": data.encoding.label(true), "answer": data.encoding.label(int(answer))}
@@ -46,14 +53,14 @@ def _record(data: Dataset, sample: np.ndarray, label: np.ndarray, answer: np.nda
         names = [[data.encoding.label(int(each)) for each in row[known]] for row in (label, answer)]
         pieces = [_piece(data, int(each)) for each in sample[known]]
         return {"pieces": pieces, "true": names[0], "answer": names[1]}
-    return _text(data, sample) | {"true": _decoded(data, label[known]), "answer": _decoded(data, answer[known])}
+    return _text(data, sample) | {"true": _decoded(data, label[known]), "answer": _decoded(data, answer)}
 
 
 def _text(data: Dataset, tokens: np.ndarray) -> dict[str, Any]:
     return {"text": _decoded(data, tokens)}
 
 
-def _decoded(data: Dataset, tokens: np.ndarray) -> str:
+def _decoded(data: Dataset, tokens: np.ndarray | Sequence[int]) -> str:
     if data.encoding.text is not None:
         return data.encoding.text.decode(tokens)
     return " ".join(str(int(each)) for each in tokens if each != PADDING)

@@ -20,20 +20,29 @@ MOST_TRANSLATED = 200
 LONGEST_GRAM = 4
 
 
-def scores(network: keras.Model, data: Dataset, loss: float) -> dict[str, float]:
+def translations(network: keras.Model, data: Dataset) -> list[list[int]]:
+    """Return what a translator, which gives logits, writes for the first test samples, decoded greedily; of other
+    tasks, nothing."""
+    if data.task != "translation":
+        return []
+    return translated(scores_of(network, logits=True), data.x_test["source"][:MOST_TRANSLATED])
+
+
+def scores(network: keras.Model, data: Dataset, loss: float, written: Sequence[Sequence[int]]) -> dict[str, float]:
     """Return the scores of a task, by the names in `tasks.TASKS`.
 
     Args:
         network: the trained network, which gives logits.
         data: the data set.
         loss: on all test samples.
+        written: its `translations`.
     """
     if data.task == "tags":
         return _tag_scores(network, data)
     if data.task == "language":
         return _language_scores(data, loss)
     if data.task == "translation":
-        return _translation_scores(network, data)
+        return _translation_scores(data, written)
     return {}
 
 
@@ -76,10 +85,8 @@ def spans(tags: Sequence[str]) -> set[tuple[int, int, str]]:
     return found
 
 
-def _translation_scores(network: keras.Model, data: Dataset) -> dict[str, float]:
-    source, labels = data.x_test["source"][:MOST_TRANSLATED], data.y_test[:MOST_TRANSLATED]
-    written = translated(scores_of(network, logits=True), source)
-    wanted = [[int(each) for each in row if each not in (NO_LABEL, END)] for row in labels]
+def _translation_scores(data: Dataset, written: Sequence[Sequence[int]]) -> dict[str, float]:
+    wanted = [[int(each) for each in row if each not in (NO_LABEL, END)] for row in data.y_test[: len(written)]]
     exact = sum(each == right for each, right in zip(written, wanted, strict=True)) / len(wanted)
     return {"bleu": bleu(written, wanted), "exact_match": exact}
 

@@ -23,7 +23,7 @@ from reskeras.training.preparation import Prepared, prepare, rehearse
 from reskeras.training.recorder import NAMES, Recorder
 from reskeras.training.sampling import Samples
 from reskeras.training.saving import save_trained
-from reskeras.training.scores import scores
+from reskeras.training.scores import scores, translations
 from reskeras.training.shortage import Account
 
 EVALUATION_BATCH = 512
@@ -174,8 +174,8 @@ class Session:
         if settings.training.takes_best:
             self._take_best(prepared)
         take_averages(prepared.model)
-        self._test(prepared)
-        answers = save_trained(self._run, prepared.network, prepared.data)
+        written = self._test(prepared)
+        answers = save_trained(self._run, prepared.network, prepared.data, written)
         if answers:
             self._events.write("answers", samples=answers)
         self._events.write("exported", file=self._run.model_path.name)
@@ -321,11 +321,14 @@ class Session:
             device=backend.devices()[0]["name"],
         )
 
-    def _test(self, prepared: Prepared) -> None:
+    def _test(self, prepared: Prepared) -> list[list[int]]:
+        """Write what the network is worth on the test samples; return what a translator wrote for the first ones."""
         if prepared.settings.training.label_smoothing:
             # A perplexity, and what others report, is of labels as they are.
             prepared.model.compile(**objective(prepared.data.task))
         found = _evaluate(prepared, test_batch(prepared.data))
         facts = {NAMES[name]: result for name, result in found.items() if name in NAMES}
-        facts |= scores(prepared.network, prepared.data, facts["loss"])
+        written = translations(prepared.network, prepared.data)
+        facts |= scores(prepared.network, prepared.data, facts["loss"], written)
         self._events.write("tested", **{f"test_{name}": result for name, result in facts.items()})
+        return written

@@ -1,19 +1,25 @@
 """What watching a run costs, in parts of a core and in bytes, and how long a large run takes to open.
 
-Run it with `PYTHONPATH=tests:tests/tui`. On two cores of an AMD EPYC with nothing else to do, on 22 November 2026, at 4
-readings a second on 160 x 48, with 110 layers:
+Run it with `PYTHONPATH=tests:tests/tui`. On two cores of an AMD EPYC that four other programs shared (a load of 5 to
+6), on 22 November 2026, at 4 readings a second on 160 x 48, with 110 layers:
 
 | view | part of a core | KiB/s |
 |---|---|---|
-| map and profile | 7.3 % | 28 |
-| map and table | 8.4 % | 25 |
-| blocks | 6.3 % | 25 |
-| dE/dx | 5.7 % | 17 |
+| map and profile | 4.0 % | 18 |
+| map and table | 4.5 % | 16 |
+| blocks | 4.0 % | 18 |
+| dE/dx | 3.3 % | 13 |
 
-In other hours of the day the same took 5.0 to 6.1 %. Of that, reading the folder is 1.5 ms each time (0.6 %), and
-verdicts 67 ms at most every 6 seconds (1 %); the rest is Textual's.
+Where a machine is that busy there may be fewer than 4 readings a second. One of them takes 10 to 16 ms of processor
+time there, of which reading the folder is 2 to 3 ms; where Textual paints the screen by itself it takes 16 to 24 ms,
+measured by turns. Verdicts take 67 ms at most every 6 seconds (1 %).
 
-100,000 steps x 1,000 layers, 391 MiB, opened once in each way, in this order:
+100,000 steps x 1,000 layers, 391 MiB, from the key to the map, without verdicts, at a load of 4: 0.57 and 0.84 s, of
+which 0.5 s is processor time; painted by Textual alone, every widget styled several times and garbage looked for as
+Python does by itself, 1.12 and 1.16 s by turns with these, and 0.8 to 1.1 s of processor time. Beside verdicts in
+another process, keys are answered in 8 ms at the median, in 37 ms at most of 92.
+
+On the same machine with nothing else to do, before that was so, opened once in each way, in this order:
 
 | others that compute | verdicts are made in | opened | verdicts after | a key, median | at most | keys over 50 ms |
 |---|---|---|---|---|---|---|
@@ -50,6 +56,7 @@ from reskeras_tui import judging
 from reskeras_tui.app import ReskerasApp
 from reskeras_tui.courses import View
 from reskeras_tui.follow import RunReader
+from reskeras_tui.program import collect_seldom
 from textual.events import Key
 
 from reskeras.runs.tables import TableWriter
@@ -202,6 +209,7 @@ if __name__ == "__main__":
     parser.add_argument("what", nargs="?", choices=("live", "opening", "all"), default="all")
     parser.add_argument("--seconds", type=float, default=10.0)
     chosen = parser.parse_args()
+    collect_seldom()
     if chosen.what != "opening":
         live(110, 1000, chosen.seconds)
     if chosen.what != "live":

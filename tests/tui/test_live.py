@@ -100,7 +100,7 @@ def test_groups_hold_groups_until_a_block_is_reached():
     members = {name: [(f"{name}_conv", place)] for place, name in enumerate(blocks)}
     opened, goal = frozenset(), 3210
     for level, most in enumerate((24, 28, 28, 28)):
-        rows = of_blocks(blocks, members, opened)
+        rows = of_blocks(blocks, members.__getitem__, opened)
         assert len(rows) <= most
         closed = [row for row in rows if row.kind != "layer" and not row.open]
         covered = [place for row in closed for place in range(row.first, row.last)]
@@ -114,7 +114,7 @@ def test_groups_hold_groups_until_a_block_is_reached():
     assert {row.level for row in aside} == {0, 1} and aside[0].first == 0 and aside[-1].last == 5000
     for row in aside:
         opened -= row.changes
-    assert len(of_blocks(blocks, members, opened)) == 24
+    assert len(of_blocks(blocks, members.__getitem__, opened)) == 24
 
 
 def test_each_end_is_told(bench, tmp_path):

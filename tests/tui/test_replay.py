@@ -16,18 +16,23 @@ pytestmark = pytest.mark.any_backend
 
 
 def test_a_cut_holds_what_was_known_then(tmp_path):
-    run = RecordedRun(tmp_path).begin().grow(200).finish()
-    whole = RunReader(run.run).read()
+    run = RecordedRun(tmp_path).begin().grow(60)
+    run.events.write("sample", epoch=1, text="abc")
+    run.grow(60).events.write("sample", epoch=2, text="abd")
+    run.grow(80).events.write("answers", samples=[])
+    whole = RunReader(run.finish().run).read()
     for step in (0, 1, 49, 50, 51, 199):
         then = cut(whole, step)
         assert len(then.steps) == len(then.norms) == step
         assert not len(then.curve) or then.curve["step"].max() <= step
         assert list(then.validation.step) == [each for each in (50, 100, 150) if each <= step]
-        assert "tested" not in then.events and "end" not in then.events and "training" in then.events
+        assert not {"tested", "answers", "end"} & set(then.events) and "training" in then.events
+        # What it wrote after an epoch was known then, whatever came in between.
+        assert then.events.get("sample", {}).get("epoch") == (None if step < 50 else min(step // 50, 2))
         assert not then.is_live and then.state not in LIVE_STATES
         assert list(then.rates.step) == list(range(1, step + 1))
         assert then.learning_rate == (pytest.approx(0.1 * (1 - step / 200)) if step else None)
-    assert {"tested", "end"} <= set(cut(whole, 200).events) and len(cut(whole, 200).steps) == 200
+    assert {"tested", "answers", "end"} <= set(cut(whole, 200).events) and len(cut(whole, 200).steps) == 200
 
 
 def test_the_clock_is_that_of_the_recording(tmp_path):
@@ -69,7 +74,10 @@ def test_a_speed_that_nobody_chose_fits_the_length(tmp_path):
 
 
 def test_a_run_is_played_scrubbed_and_left(bench, tmp_path):
-    run = RecordedRun(tmp_path).begin().grow(200).log("all done\n").finish()
+    run = RecordedRun(tmp_path).begin().grow(60).log("all done\n")
+    run.events.write("sample", epoch=1, text="def f")
+    run.grow(140).events.write("answers", samples=[{"text": "two", "true": "zwei", "answer": "drei"}])
+    run.finish()
 
     async def story(app, pilot):
         await until(pilot, lambda: app.screen.query_one("#runs").row_count == 1)
@@ -91,14 +99,20 @@ def test_a_run_is_played_scrubbed_and_left(bench, tmp_path):
         before = app.screen.player.speed
         await pilot.press("plus")
         assert app.screen.player.speed > before
-        await pilot.press("comma")
+        await pilot.press("comma", "o")
         await until(pilot, lambda: "step 36 of 200" in words_of(app, "#status"))
+        await until(pilot, lambda: "The network answers" in text_of(app), "no answers before the first epoch")
         transport = app.screen.query_one("#transport")
         start, width = transport._bar
         await pilot.click("#transport", offset=(1 + start + width // 2, 0))
         await until(pilot, lambda: 90 <= app.screen.player.step <= 110)
+        await until(pilot, lambda: "after epoch 1: def f" in text_of(app) and "drei" not in text_of(app))
         await pilot.press("greater_than_sign")
         await until(pilot, lambda: "97.2 %" in text_of(app) and "at the end" in words_of(app, "#transport"))
+        await until(pilot, lambda: "✗ drei is zwei" in text_of(app), "the answers with the end")
+        await pilot.press("comma")
+        await until(pilot, lambda: "drei" not in text_of(app) and "def f" in text_of(app), "no answers before it")
+        await pilot.press("o")
         await pilot.press("g")
         await until(pilot, lambda: type(app.screen) is LiveScreen and "✓ finished" in words_of(app, "#status"))
 

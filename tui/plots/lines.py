@@ -13,6 +13,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from ..words import number
 from .colours import EMPTY_TEXT, LINE_GLYPHS, code_points, narrow, resolve_glyphs, shorten, styled_strip
 from .scale import (
     HUGE,
@@ -24,7 +25,6 @@ from .scale import (
     nice_range,
     nice_step,
     reduce_to_columns,
-    short_number,
     to_columns,
     to_rows,
 )
@@ -180,7 +180,7 @@ class LinePlot(Widget):
         if not self._styles:
             self._styles = self._make_styles()
         strip = styled_strip(self._characters[y], self._kinds[y], self._styles)
-        return strip.adjust_cell_length(self.size.width, self.rich_style)
+        return strip.adjust_cell_length(self.size.width, self._styles[_BASE])
 
     # Data
 
@@ -303,7 +303,7 @@ class LinePlot(Widget):
             parts.append((f" {shorten(one.name, longest, glyphs.ellipsis)}", _BASE))
             if one.y.size:
                 last = float(one.y[-1])
-                value = (short_number(last), _TITLE) if math.isfinite(last) else (f"! {last}", _WARNING)
+                value = (number(last), _TITLE) if math.isfinite(last) else (f"! {last}", _WARNING)
                 parts += [(" ", _BASE), value]
         return parts
 
@@ -374,7 +374,7 @@ class LinePlot(Widget):
     def _draw_x_labels(self, axes: Axes, gutter: int, columns: int) -> None:
         """Both ends of the x axis, and the ticks between them that leave room for each other."""
         row = len(self._characters) - 1
-        low, high = (short_number(end, 6) for end in axes.x)
+        low, high = (number(end, 6) for end in axes.x)
         if len(low) + len(high) + 2 > columns:
             return self._put(row, gutter, high.rjust(columns), _AXIS)
         self._put(row, gutter, low, _AXIS)

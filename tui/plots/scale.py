@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
+from ..words import number
 
 HUGE = 1e300
 """Finite values are clipped to this magnitude, so that a span of two of them is still finite."""
@@ -98,13 +99,6 @@ def decade_label(log_value: float) -> str:
     return f"{mantissa}e{exponent:+d}"
 
 
-def short_number(value: float, digits: int = 4) -> str:
-    """A number in few characters: "0.1234", "1.5e-7", "nan"; whole numbers below ten million as "4,300"."""
-    if math.isfinite(value) and value == int(value) and 1000 <= abs(value) < 1e7:
-        return f"{int(value):,}"
-    return re.sub(r"e([+-])0+(?=\d)", r"e\1", f"{value:.{digits}g}")
-
-
 def nice_step(span: float, steps: int) -> float:
     """The smallest of 1, 2, 5 times a power of ten that covers `span` in at most `steps` steps."""
     rough = span / max(steps, 1)
@@ -141,7 +135,7 @@ def linear_ticks(low: float, high: float, step: float) -> list[tuple[float, str]
     if plain:
         return [(value, f"{value:,.{decimals}f}") for value in values]
     for digits in range(2, 12):
-        labels = [short_number(value, digits) for value in values]
+        labels = [number(value, digits) for value in values]
         if len(set(labels)) == len(values):
             break
     return list(zip(values, labels, strict=True))

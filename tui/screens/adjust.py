@@ -15,8 +15,8 @@ from reskeras.options import Option
 from reskeras.runs import Run, control
 from reskeras.runs.statistics import LEVELS
 
-from ..plots.scale import short_number
 from ..widgets.field import OptionField
+from ..words import number
 
 RATE = Option("learning_rate", "number", None, "Learning rate from the next step on.", optional=True)
 LEVEL = Option("telemetry", "choice", LEVELS[1], "What is measured from the next step on.", choices=LEVELS)
@@ -59,7 +59,7 @@ class AdjustScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         self.query_one("#adjust").border_title = f"Set: {self.run.name}"
         rate = self._fields["learning_rate"].control
-        rate.placeholder = f"now {short_number(self._rate, 6)}" if self._rate is not None else "a number above 0"
+        rate.placeholder = f"now {number(self._rate, 6)}" if self._rate is not None else "a number above 0"
         rate.focus()
 
     @on(Input.Submitted)

@@ -16,7 +16,7 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.screen import ActiveBinding, Screen
+from textual.screen import ActiveBinding
 from textual.widgets import DataTable, Label, Static
 from textual.worker import get_current_worker
 
@@ -26,6 +26,7 @@ from .. import words
 from ..comparing import LETTERS, Compared, CompareReader, Comparison, common, headline, labels, shared_range
 from ..plots.lettered import LetteredPlot
 from ..plots.lines import Series
+from ..repainting import RepaintingScreen
 from ..replaying import Player
 from ..widgets.compare_parts import CompareTable, GivenRange, SharedMap, colours, glance, span_of, verdict_lines
 from ..widgets.fitting_footer import FittingFooter, fitted
@@ -61,7 +62,7 @@ class RunsCompared(Message):
         return isinstance(message, RunsCompared)
 
 
-class CompareScreen(Screen):
+class CompareScreen(RepaintingScreen):
     """Compare runs on shared scales, as they stand or played again from their start.
 
     Args:

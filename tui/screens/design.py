@@ -130,7 +130,7 @@ class DesignScreen(Screen):
         self._problems: dict[str, str] = {}
         self._narrow = False
         self._left: Widget | None = None
-        self._starting = self._opened = False
+        self._starting = self._opened = self._has_form = False
 
     def compose(self) -> ComposeResult:
         yield TopBar("design", f"runs in {self.app.runs}")
@@ -141,6 +141,7 @@ class DesignScreen(Screen):
         if not self._opened:
             self._opened = True
             await self.mount(DesignBody(id="design-body"), before=self.query_one(FittingFooter))
+            self._has_form = True
             self.check_now()
             self.refresh_bindings()
             if self.focused is None:
@@ -226,7 +227,8 @@ class DesignScreen(Screen):
     # What the keys do
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if not self.query("#command"):
+        # Asked for every key whenever another screen is shown: looking for a widget takes too long for that.
+        if not self._has_form:
             return action.startswith("app.")
         # With room for both there is nothing to toggle.
         return self.has_class("-narrow") if action == "toggle_plan" else True

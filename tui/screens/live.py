@@ -9,13 +9,14 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
-from textual.screen import ActiveBinding, Screen
+from textual.screen import ActiveBinding
 
 from reskeras.runs import Run
 from reskeras.runs.folder import LIVE_STATES
 
 from ..courses import QUANTITIES, View
 from ..follow import Snapshot
+from ..repainting import RepaintingScreen
 from ..widgets.curves_pane import CurvesPane
 from ..widgets.fitting_footer import FittingFooter, fitted
 from ..widgets.layers_pane import ANSWERS, VIEWS, LayersPane
@@ -45,7 +46,7 @@ COMMANDS = ("stop", "adjust", "checkpoint")
 """Actions that ask something of a worker."""
 
 
-class LiveScreen(Screen):
+class LiveScreen(RepaintingScreen):
     """Follow one run.
 
     Args:
@@ -90,6 +91,9 @@ class LiveScreen(Screen):
         self._log_pane = LogPane(id="log")
 
     def compose(self) -> ComposeResult:
+        width, height = self.app.size
+        self.set_class(height >= LOG_HEIGHT, "-log", update=False)
+        self._layers.show_part("profile" if width >= ROOMY[0] and height >= ROOMY[1] else "map")
         yield TopBar("live", str(self.run.folder.parent))
         yield self._status
         yield self._verdicts
@@ -99,11 +103,6 @@ class LiveScreen(Screen):
                 yield self._log_pane
             yield self._curves
         yield FittingFooter()
-
-    def on_mount(self) -> None:
-        width, height = self.app.size
-        self._layers.show_part("profile" if width >= ROOMY[0] and height >= ROOMY[1] else "map")
-        self.set_class(height >= LOG_HEIGHT, "-log")
 
     @property
     def active_bindings(self) -> dict[str, ActiveBinding]:

@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from ..messages import RowMoved, RowOpened
 from ..plots.colours import narrow, resolve_glyphs, shorten
-from ..plots.scale import short_number
+from ..words import number
 
 CELL = 9
 """Cells of a column of numbers."""
@@ -151,4 +151,4 @@ class LayerTable(Widget, can_focus=True):
 
 
 def _cell(value: float) -> str:
-    return short_number(float(value), 3) if np.isfinite(value) else "–"
+    return number(float(value), 3) if np.isfinite(value) else "–"

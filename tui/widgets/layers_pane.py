@@ -20,8 +20,8 @@ from ..kept import Profile
 from ..messages import RowMoved, RowOpened
 from ..plots.colours import app_colour_depth, resolve_glyphs
 from ..plots.lines import LinePlot, Series
-from ..plots.scale import short_number
 from ..rows import Row
+from ..words import number
 from .cursor_map import CursorMap
 from .layer_table import HEADINGS, LayerTable
 from .verdict_lines import VerdictLines
@@ -98,8 +98,8 @@ class LayersPane(Vertical):
     def show_part(self, part: str) -> None:
         """Show one of `VIEWS`, or `ANSWERS`."""
         self.part = part
-        for view in (*VIEWS, ANSWERS):
-            self.set_class(view == part, f"-{view}")
+        # All at once, for each change has Textual go through the rules of every widget in here.
+        self.update_classes({f"-{view}": view == part for view in (*VIEWS, ANSWERS)}, update=self.is_mounted)
         if self.is_mounted:
             scrolled = {view: self.query_one(f"#{view}-part") for view in ("verdicts", ANSWERS)}
             target = {"table": self._table, **scrolled}.get(part, self._map)
@@ -172,7 +172,7 @@ class LayersPane(Vertical):
     def _words(self, found) -> str:
         snapshot = self._snapshot
         name, quantity = snapshot.rows[found.row].name, title(snapshot.view.quantity)
-        value = short_number(found.value, 6) if np.isfinite(found.value) else f"not finite ({found.value})"
+        value = number(found.value, 6) if np.isfinite(found.value) else f"not finite ({found.value})"
         step = f"step {found.last:,}"
         if found.first != found.last:
             step = f"largest of steps {found.first:,} to {found.last:,}"

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from textual.content import Content
-from textual.widgets import Static
 
 from .. import words
 from ..curves import Metric
 from ..follow import Snapshot
+from .styled_lines import Line, StyledLines
 
 GAP = "   "
 """Between two facts on a line."""
@@ -39,11 +38,17 @@ class Fact(NamedTuple):
         """Cells that the fact takes."""
         return len(self.before) + len(self.value) + len(self.after)
 
+    @property
+    def parts(self) -> Line:
+        """Its texts with the styles that they have."""
+        label = "status--label"
+        parts = (self.before, label), (self.value, f"status--{self.role}"), (self.after, label)
+        return tuple(part for part in parts if part[0])
 
-class RunStatus(Static):
+
+class RunStatus(StyledLines):
     """State and name, progress, and results of a run; facts flow onto as many lines as the width asks for."""
 
-    ALLOW_SELECT = True
     COMPONENT_CLASSES: ClassVar = {
         "status--label",
         "status--value",
@@ -74,7 +79,7 @@ class RunStatus(Static):
     def _write(self) -> None:
         width = max(self.content_size.width, 20)
         if self._snapshot is None:
-            self.update(Content.assemble(self._flow([Fact("", self._run_name, role="name")], width)))
+            self.write(tuple(_flow([Fact("", self._run_name, role="name")], width)))
             return
         results = _results(self._snapshot)
         for fact in _costs(self._snapshot):
@@ -82,51 +87,44 @@ class RunStatus(Static):
             if self.app.size.height >= ROOMY_HEIGHT or _width([*results, fact]) <= width:
                 results.append(fact)
         lines = [
-            self._flow(_identity(self._snapshot), width),
-            self._progress(self._snapshot, width),
-            self._flow(results, width),
+            *_flow(_identity(self._snapshot), width),
+            *_progress(self._snapshot, width),
+            *_flow(results, width),
         ]
         if steering := _steering(self._snapshot):
-            lines.append(self._flow(steering, width))
+            lines += _flow(steering, width)
         if ending := _ending(self._snapshot):
-            lines.append(self._flow([ending], width))
-        content = Content("\n").join(lines)
-        # Arranging the whole screen anew costs more than drawing the map.
-        self.update(content, layout=content.plain.count("\n") != str(self.content).count("\n"))
+            lines += _flow([ending], width)
+        self.write(tuple(lines))
 
-    def _styled(self, fact: Fact) -> Content:
-        label = self.get_visual_style("status--label")
-        return Content.assemble(
-            (fact.before, label),
-            (fact.value, self.get_visual_style(f"status--{fact.role}")),
-            (fact.after, label),
-        )
 
-    def _flow(self, facts: list[Fact], width: int) -> Content:
-        lines: list[list[Content]] = [[]]
-        used = 0
-        for fact in facts:
-            if lines[-1] and used + len(GAP) + fact.width > width:
-                lines.append([])
-                used = 0
-            used += fact.width + (len(GAP) if lines[-1] else 0)
-            lines[-1].append(self._styled(fact))
-        return Content("\n").join(Content(GAP).join(line) for line in lines)
+def _flow(facts: list[Fact], width: int) -> list[Line]:
+    """Return facts on as many lines as they need."""
+    lines: list[list[tuple[str, str]]] = [[]]
+    used = 0
+    for fact in facts:
+        if lines[-1] and used + len(GAP) + fact.width > width:
+            lines.append([])
+            used = 0
+        if lines[-1]:
+            lines[-1].append((GAP, ""))
+            used += len(GAP)
+        used += fact.width
+        lines[-1] += fact.parts
+    return [tuple(line) for line in lines]
 
-    def _progress(self, snapshot: Snapshot, width: int) -> Content:
-        facts = list(_progress_facts(snapshot))
-        total = snapshot.fact("steps")
-        taken = sum(fact.width + len(GAP) for fact in facts)
-        bar = min(WIDEST_BAR, width - taken)
-        flowed = self._flow(facts, width)
-        if not total or bar < NARROWEST_BAR:
-            return flowed
-        done = round(bar * min(snapshot.step / total, 1))
-        drawn = Content.assemble(
-            ("━" * done, self.get_visual_style("status--done")),
-            ("─" * (bar - done), self.get_visual_style("status--todo")),
-        )
-        return Content(GAP).join([drawn, flowed])
+
+def _progress(snapshot: Snapshot, width: int) -> list[Line]:
+    facts = list(_progress_facts(snapshot))
+    total = snapshot.fact("steps")
+    taken = sum(fact.width + len(GAP) for fact in facts)
+    bar = min(WIDEST_BAR, width - taken)
+    first, *others = _flow(facts, width)
+    if not total or bar < NARROWEST_BAR:
+        return [first, *others]
+    done = round(bar * min(snapshot.step / total, 1))
+    drawn = (("━" * done, "status--done"), ("─" * (bar - done), "status--todo"), (GAP, ""))
+    return [(*drawn, *first), *others]
 
 
 def _identity(snapshot: Snapshot) -> list[Fact]:
