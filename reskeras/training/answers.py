@@ -38,12 +38,7 @@ def answers(
     if data.vocabulary is not None:
         samples = words_of(samples)
     chosen = written[:SHOWN] if data.task == "translation" else predicted[:SHOWN].argmax(-1)
-<<<<<<< HEAD
-    shown = samples if data.vocabulary is None else words_of(samples)
-    rows = zip(shown, data.y_test[:SHOWN], chosen, strict=True)
-=======
     rows = zip(samples, data.y_test[:SHOWN], chosen, strict=True)
->>>>>>> part-A
     return [_record(data, *row) for row in rows]
 
 
