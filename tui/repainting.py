@@ -2,7 +2,7 @@
 
 Textual 8 asks every widget between the first and the last change on a screen for all of its lines, which costs most of
 what watching a run does, and writes a changed stretch from the left edge of its widget (textual#5625). This rests on
-parts of it that are not public: where another version has them no more, it paints as it does by itself.
+parts of Textual that are not public, so pyproject.toml names the versions that have them.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from reskeras.layers.highway import HighwayConv, HighwayDense
 from reskeras.layers.lstm import LSTM1997
 from reskeras.layers.mlp import ResidualMLPBlock, SkipLayerMLP
 from reskeras.layers.padding import PadChannels
-from reskeras.layers.recompute import Recompute, SummedGradients
+from reskeras.layers.recompute import Recompute
 from reskeras.layers.residual import Residual
 from reskeras.layers.residual_blocks import (
     BasicBlock,
@@ -63,7 +63,6 @@ __all__ = [
     "SpelledEmbedding",
     "Stack",
     "StackedLSTM",
-    "SummedGradients",
     "TanhGELU",
     "TokenEmbedding",
     "Tokens",
