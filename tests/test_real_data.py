@@ -33,7 +33,9 @@ def test_parts_of_speech(shared_data):
         "NOUN",
         "PUNCT",
     ]
-    assert data.encoding.text.decode(data.x_train[0]) == "From the AP comes this story :"
+    words, spelled = data.x_train[0, :, 0], data.x_train[0, :, 1:]
+    assert data.encoding.text.decode(words) == "From the AP comes this story :"
+    assert " ".join(map(data.encoding.spelling.text.decode, spelled[:7])) == "From the AP comes this story :"
     assert datasets.describe(str(shared_data / "ud_ewt_dev.conllu"), Reading(label="xpos")).classes > 40
 
 

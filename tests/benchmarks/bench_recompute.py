@@ -37,8 +37,8 @@ products of matrices in a loop, which are faster there than its own convolutions
 November, without giving memory back; JAX's with remat on the 22nd, with it.)
 
 A DenseNet's first step on JAX takes its memory to compile: of 2,465 MB at 70 layers, the step itself has use for some
-140, by the growth below, and at 100 layers compiling alone comes to more than 3,800. What the step has use for, as XLA tells it
-(`--compiled`, batch 16), grows by as much for each layer:
+140, by the growth below, and at 100 layers compiling alone comes to more than 3,800. What the step has use for, as XLA
+tells it (`--compiled`, batch 16), grows by as much for each layer:
 
     layers                    22     31     40     61
     MB, with remat          44.3   62.6   80.9  123.5

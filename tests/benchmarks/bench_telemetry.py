@@ -11,22 +11,22 @@ both. Times are of whole epochs from their second on, when everything is compile
 thread that writes, for each step.
 
 On 22 November 2026, on two cores of an AMD EPYC with nothing else to do, with Keras 3.15.1, TensorFlow 2.21.0, JAX
-0.10.2 and PyTorch 2.13.0, medians of seven rounds, all in one run:
+0.10.2 and PyTorch 2.13.0, medians of seven rounds, PyTorch in one run and the others in another:
 
     network    backend     ms a step         none         norms        probes          deep  reader, us  MB, 1e6 steps
     small      JAX               4.6  0.96 / 0.98   1.06 / 1.10   1.10 / 1.17   1.23 / 1.25         158            180
     small      TensorFlow       14.4  0.97 / 1.00   0.97 / 1.03   1.09 / 1.17   1.31 / 1.18         215            180
-    small      PyTorch          14.1  1.00 / 1.01   0.95 / 0.96   1.35 / 1.33   6.25 / 6.19         174            180
+    small      PyTorch            13.6  0.99 / 1.00   1.13 / 1.14   1.27 / 1.27   6.27 / 6.22         187            180
     resnet-20  JAX             109.9  0.99 / 0.98   0.99 / 0.94   0.95 / 0.92   0.96 / 0.99         302            149
     resnet-20  TensorFlow       59.9  0.99 / 0.99   1.01 / 1.05   1.00 / 1.08   1.05 / 1.11         466            149
-    resnet-20  PyTorch          69.6  1.02 / 1.03   1.00 / 1.00   1.17 / 1.17   1.33 / 1.35         325            149
+    resnet-20  PyTorch            62.7  1.03 / 1.03   0.99 / 1.00   1.12 / 1.15   1.48 / 1.48         299            149
     deep       JAX              84.0  1.05 / 1.04   1.05 / 1.14   1.14 / 1.26   1.25 / 1.33        2323            973
     deep       TensorFlow      318.0  1.06 / 1.00   1.08 / 1.04   1.15 / 1.24   1.25 / 1.27        2410            973
-    deep       PyTorch         180.1  0.95 / 0.96   0.97 / 1.02   1.58 / 1.56   9.65 / 9.70        1379            973
+    deep       PyTorch           154.7  1.01 / 1.01   1.13 / 1.10   1.40 / 1.36   9.62 / 9.48        1353            973
 
-PyTorch runs one operation after another: a probe there is three passes through an output, for the norms of it and of
-what was added to it, and one through its gradient, and some 80 us of calls a block, which a block of 64 units is not
-long beside. Level "deep" takes some fifteen operations a block. In `wide`, measured in another run, a third of the step
+PyTorch runs one operation after another: a probe there is two products for an output, of it with itself and with what
+it was added to, and one for its gradient, and some 35 us of calls a block, which a block of 64 units is not long
+beside. Level "deep" takes some fifteen operations a block. In `wide`, measured in another run, a third of the step
 is the update of the weights, which reads and writes memory alone; norms read the gradients, and the weights before and
 after once more, and take 1.08 to 1.16 of it on each backend.
 """
