@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from reskeras.backend.process import has_no_numbers, name
+from reskeras.backend.process import has_no_numbers, is_jax_on_cpu, name
 
 SHORT = 4
 """So many runs are written out in TensorFlow's graph: a loop and its gradient are traced as long as four bodies."""
@@ -19,11 +19,7 @@ def unrolls_convolutions() -> bool:
     Measured on two cores with JAX 0.10.2: a training step of six residual blocks of 16 channels on 16x16 images, 32 of
     them, takes 37 ms unrolled and 860 ms in a loop.
     """
-    if name() != "jax":
-        return False
-    import jax
-
-    return jax.default_backend() == "cpu"
+    return is_jax_on_cpu()
 
 
 def scan(body, carry: Any, slices: list[Any], depth: int, constants: tuple = (), unroll: bool = False):

@@ -18,6 +18,15 @@ def name() -> str:
     return keras.backend.backend()
 
 
+def is_jax_on_cpu() -> bool:
+    """Return whether JAX computes, and on no accelerator."""
+    if name() != "jax":
+        return False
+    import jax
+
+    return jax.default_backend() == "cpu"
+
+
 def has_no_numbers(tensor: Any) -> bool:
     """Return whether a tensor is one by which Keras asks PyTorch for shapes alone."""
     return name() == "torch" and tensor.device.type == "meta"

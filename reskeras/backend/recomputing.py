@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from reskeras.backend.process import name
+from reskeras.backend.process import is_jax_on_cpu
 
 
 def remat(function: Callable[..., tuple]) -> Callable[..., tuple]:
@@ -17,7 +17,7 @@ def remat(function: Callable[..., tuple]) -> Callable[..., tuple]:
     Args:
         function: `(*tensors) -> tensors`, without side effects.
     """
-    return _remat_on_jax(function) if _is_jax_on_cpu() else keras.remat(function)
+    return _remat_on_jax(function) if is_jax_on_cpu() else keras.remat(function)
 
 
 def summed_gradients(tensors: list[Any]) -> list[Any]:
@@ -26,15 +26,7 @@ def summed_gradients(tensors: list[Any]) -> list[Any]:
     Where many layers read the same tensors, JAX's compiler for CPUs would leave all sums to the end: of L layers that
     read each other it would keep L^2 / 2 gradients.
     """
-    return list(_meeting()(*tensors)) if _is_jax_on_cpu() else tensors
-
-
-def _is_jax_on_cpu() -> bool:
-    if name() != "jax":
-        return False
-    import jax
-
-    return jax.default_backend() == "cpu"
+    return list(_meeting()(*tensors)) if is_jax_on_cpu() else tensors
 
 
 def _remat_on_jax(function: Callable[..., tuple]) -> Callable[..., tuple]:
