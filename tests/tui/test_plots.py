@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from reskeras_tui.plots import colours, heatmap, scale
 from reskeras_tui.plots.heatmap import HeatMap, plan_rows
 from reskeras_tui.plots.lines import Axes, LinePlot, Series, trace
-from reskeras_tui.words import number
 from rich.segment import Segment
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
@@ -399,9 +398,3 @@ def test_a_line_is_joined_and_follows_its_values():
     filled = [np.flatnonzero(column) for column in pixels.T]
     assert all(len(rows) for rows in filled) and filled[0][-1] == 49 and filled[-1][0] == 0
     assert all(left[0] - 1 <= right[-1] <= left[-1] for left, right in pairwise(filled))
-
-
-def test_numbers_have_one_form():
-    written = [number(*each) for each in ((0.12345,), (5e-05, 3), (1290.4, 3), (4_000_000, 6), (1.5e7,), (-2048.0, 3))]
-    assert written == ["0.1235", "5e-5", "1,290", "4,000,000", "1.5e+7", "-2,048"]
-    assert [number(None), number(math.nan)] == ["–", "not finite"]
