@@ -135,8 +135,8 @@ class _Network:
     def _appended(self, blocks, names, x, shape):
         """Return `x` and what blocks append to it, each of which reads the pieces before it and not their join."""
         pieces = [x]
-        for block, name in zip(blocks, names, strict=True):
-            pieces = SummedGradients(name=f"{name}_pieces")(pieces) if len(pieces) > 1 else pieces
+        for number, (block, name) in enumerate(zip(blocks, names, strict=True), start=1):
+            pieces = SummedGradients(number, name=f"{name}_pieces")(pieces) if number > 1 else pieces
             pieces = [*pieces, make_appended(block, shape, name)(pieces)]
             shape = block.output_shape(shape)
         return keras.layers.Concatenate(name=f"{names[-1]}_skip")(pieces)

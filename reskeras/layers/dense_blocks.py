@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import keras
 
-from reskeras import backend
 from reskeras.blocks.dense import dense_layer, transition
 from reskeras.layers import any_layer
 from reskeras.layers.block import UNKNOWN_SIZE
 from reskeras.layers.composite import Composite
 from reskeras.layers.making import make_chain
-from reskeras.layers.recompute import call_recomputed
+from reskeras.layers.recompute import SummedGradients, call_recomputed
 from reskeras.steps import Shape, Step
 
 
@@ -132,12 +131,14 @@ class DenseBlock(Composite):
 
     def build(self, input_shape):
         arguments = {name: getattr(self, name) for name in ("growth_rate", "bottleneck", "dropout", "kernel_size")}
-        pieces, self.blocks = [tuple(input_shape)], []
+        pieces, self.blocks, self.sums = [tuple(input_shape)], [], []
         for number in range(1, self.depth + 1):
             layer = self.part(DenselyConnected, f"layer{number}", **arguments, data_format=self.data_format)
-            layer.build(_alone(pieces))
+            layer.build(pieces if len(pieces) > 1 else pieces[0])
             pieces.append(_with_channels(input_shape, self.growth_rate, self.axis))
             self.blocks.append(layer)
+            if self.recompute:
+                self.sums.append(self.part(SummedGradients, f"sums{number}", pieces=number, axis=self.axis))
         self.join = self.part(keras.layers.Concatenate, "join", axis=self.axis)
         self.join.build(pieces)
         self.built = True
@@ -145,9 +146,9 @@ class DenseBlock(Composite):
     def call(self, x, training=None):
         pieces = [x]
         again = self.recompute and training
-        for layer in self.blocks:
-            pieces = backend.summed_gradients(pieces) if again and not keras.utils.is_keras_tensor(x) else pieces
-            inputs = _alone(pieces)
+        for place, layer in enumerate(self.blocks):
+            pieces = self.sums[place](pieces) if again and not keras.utils.is_keras_tensor(x) else pieces
+            inputs = pieces if place else x
             pieces = [*pieces, call_recomputed(layer, inputs) if again else layer(inputs)]
         return self.join(pieces)
 
@@ -199,11 +200,6 @@ class Transition(_Chain):
         space = input_shape[2:] if self.axis == 1 else input_shape[1:-1]
         halved = [None if size is None else new for size, new in zip(space, sample, strict=False)]
         return (input_shape[0], sample[-1], *halved) if self.axis == 1 else (input_shape[0], *halved, sample[-1])
-
-
-def _alone(pieces: list):
-    """Return a list, or what is in it where that is one thing: a single tensor needs no joining."""
-    return pieces[0] if len(pieces) == 1 else list(pieces)
 
 
 def _is_list(shapes) -> bool:

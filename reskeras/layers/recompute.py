@@ -9,6 +9,9 @@ from reskeras import backend
 from reskeras.layers import any_layer
 from reskeras.layers.composite import Composite
 
+TOGETHER = 8
+"""Tensors of densely connected layers that become one."""
+
 
 @keras.saving.register_keras_serializable(package="reskeras")
 class Recompute(Composite):
@@ -56,26 +59,44 @@ class Recompute(Composite):
 
 @keras.saving.register_keras_serializable(package="reskeras")
 class SummedGradients(Composite):
-    """A list of tensors as they are, which many layers read: in the backward pass, what these give is summed up here.
+    """A list of tensors that many layers read: in the backward pass, what these give is summed up here.
 
     Before anything behind is computed backwards, that is: no layer's gradients are kept until the sums are needed.
     Among L densely connected layers of which training keeps the pieces alone (`Recompute`), memory then grows with L,
     and not with its square, also where a compiler would do sums last.
 
-    Input shape: a list of shapes. Output shape: the same list.
+    Every `TOGETHER` pieces that came one by one are joined along their channels, so that a layer reads few tensors: a
+    compiler takes time and memory for each that each layer reads.
+
+    Args:
+        pieces: how many there are, counted one by one, joined ones too.
+        axis: that of the channels.
+
+    Input shape: a list of shapes. Output shape: the same list, but for the last `TOGETHER` where they are joined.
 
     Example:
-        >>> [image, earlier] = SummedGradients()([keras.Input((8, 8, 16)), keras.Input((8, 8, 12))])
+        >>> [image, earlier] = SummedGradients(2)([keras.Input((8, 8, 16)), keras.Input((8, 8, 12))])
         >>> earlier.shape
         (None, 8, 8, 12)
     """
 
+    def __init__(self, pieces, axis=-1, **kwargs):
+        super().__init__(**kwargs)
+        self.pieces = pieces
+        self.axis = axis
+        self.join = None if pieces % TOGETHER else self.part(keras.layers.Concatenate, "join", axis=axis)
+
     def call(self, inputs):
-        symbolic = any(keras.utils.is_keras_tensor(each) for each in inputs)
-        return list(inputs) if symbolic else backend.summed_gradients(list(inputs))
+        tensors = list(inputs)
+        if self.join:
+            tensors = [*tensors[:-TOGETHER], self.join(tensors[-TOGETHER:])]
+        symbolic = any(keras.utils.is_keras_tensor(each) for each in tensors)
+        return tensors if symbolic else backend.summed_gradients(tensors)
 
     def compute_output_shape(self, input_shape):
-        return list(input_shape)
+        if self.join is None:
+            return list(input_shape)
+        return [*input_shape[:-TOGETHER], self.join.compute_output_shape(input_shape[-TOGETHER:])]
 
 
 def call_recomputed(layer: keras.Layer, inputs, compute=None):
