@@ -117,7 +117,7 @@ def batch_of(settings: RunSettings) -> int:
     """Return how many samples a step has: a batch is no more than there are to train on."""
     training = settings.training
     try:
-        samples = datasets.describe(training.data, training).train
+        samples = datasets.describe(training.data, training, check=False).train
     except datasets.DataError:
         # The data may be gone since they were looked at, which is told when they are read.
         return training.batch_size

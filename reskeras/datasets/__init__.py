@@ -79,7 +79,7 @@ EMBEDDED: dict[str, Embedded] = {
 """Each by its name, in the order in which they are shown."""
 
 
-def describe(data: str, reading: Reading | None = None) -> DataShape:
+def describe(data: str, reading: Reading | None = None, *, check: bool = True) -> DataShape:
     """Return what a data set is like.
 
     Of a set with a name and an `.npz` file that shows without reading samples. Other files are read, once: what they
@@ -88,6 +88,8 @@ def describe(data: str, reading: Reading | None = None) -> DataShape:
     Args:
         data: a name in `EMBEDDED` or `KNOWN`, or the path of a file or folder, or two paths with a comma between.
         reading: how files are read; None for as their content suggests.
+        check: whether a reading that says what changes nothing is refused; not where a run that was begun with it goes
+            on.
 
     Raises:
         DataError: where there is no such data set, or its files are none.
@@ -96,19 +98,22 @@ def describe(data: str, reading: Reading | None = None) -> DataShape:
     reading = reading or Reading()
     if data in EMBEDDED:
         entry = EMBEDDED[data]
-        fitting.check(data, reading, entry.shape, entry.takes, entry.level)
+        if check:
+            fitting.check(data, reading, entry.shape, entry.takes, entry.level)
         load = entry.as_wanted(reading)
         return entry.shape if load is None else _kept(kept.key([Path(os.__file__)], reading, data), load)
     if data in KNOWN:
-        return known.described(data, reading)
+        return known.described(data, reading, check)
     path = _path(data)
     if path.suffix == ".npz":
         found = archive.describe(path)
-        fitting.check(data, reading, found, ())
+        if check:
+            fitting.check(data, reading, found, ())
         return found
     source = formats.source(data, path, reading)
     found = _kept(kept.key(source.paths(), reading), partial(source.load, reading))
-    source.check(data, reading, found)
+    if check:
+        source.check(data, reading, found)
     return found
 
 
@@ -121,7 +126,7 @@ def _kept(name: str, load: Callable[[], Dataset]) -> DataShape:
     return found
 
 
-def load(data: str, reading: Reading | None = None) -> Dataset:
+def load(data: str, reading: Reading | None = None, *, check: bool = True) -> Dataset:
     """Return a data set's arrays, checked; arguments as in `describe`.
 
     Raises:
@@ -131,20 +136,23 @@ def load(data: str, reading: Reading | None = None) -> Dataset:
     reading = reading or Reading()
     if data in EMBEDDED:
         entry = EMBEDDED[data]
-        fitting.check(data, reading, entry.shape, entry.takes, entry.level)
+        if check:
+            fitting.check(data, reading, entry.shape, entry.takes, entry.level)
         return (entry.as_wanted(reading) or entry.load)()
     if data in KNOWN:
-        return known.load(data, reading)
+        return known.load(data, reading, check)
     path = _path(data)
     if path.suffix == ".npz":
         found = archive.load(path)
-        fitting.check(data, reading, found.shape, ())
+        if check:
+            fitting.check(data, reading, found.shape, ())
         return found
     source = formats.source(data, path, reading)
     name = kept.key(source.paths(), reading)
     found = source.load(reading)
     kept.keep(name, found.shape)
-    source.check(data, reading, found.shape)
+    if check:
+        source.check(data, reading, found.shape)
     return found
 
 

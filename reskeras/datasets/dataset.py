@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -93,6 +94,17 @@ class Dataset:
             self.encoding.labels,
             spelling and spelling.text.vocabulary,
         )
+
+    def checksum(self) -> str:
+        """Return what is the same where samples, labels and their numbers are the same, and else most likely another:
+        the CRC-32 of them all, in hexadecimal."""
+        total = zlib.crc32(repr((self.task, self.classes, self.encoding)).encode("utf-8", "replace"))
+        for arrays in (self.x_train, self.y_train, self.x_test, self.y_test):
+            for each in arrays.values() if isinstance(arrays, Mapping) else [arrays]:
+                total = zlib.crc32(
+                    np.ascontiguousarray(each), zlib.crc32(f"{each.dtype.str}{each.shape}".encode(), total)
+                )
+        return f"{total:08x}"
 
     def moments(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return mean and variance of the training samples for each channel (images, sequences) or feature (vectors).

@@ -102,33 +102,37 @@ def cache() -> Path:
     return base / "datasets"
 
 
-def described(name: str, reading: Reading) -> DataShape:
-    """Return what a data set is like, read in a way.
+def described(name: str, reading: Reading, check: bool = True) -> DataShape:
+    """Return what a data set is like, read in a way; arguments as in `datasets.describe`.
 
     Raises:
         OptionError: where the reading says what changes nothing of it.
     """
     shape = KNOWN[name].shape
-    if shape.vocabulary is None:
-        fitting.check(name, reading, shape, ())
+    is_text = shape.vocabulary is not None
+    if check:
+        fitting.check(
+            name, reading, shape, ("vocabulary_size", "length") if is_text else (), "words" if is_text else None
+        )
+    if not is_text:
         return shape
-    fitting.check(name, reading, shape, ("vocabulary_size", "length"), "words")
     length, words = reading.length or LENGTH, reading.vocabulary_size or WORDS
     return replace(shape, input_shape=(length,), vocabulary=FIRST + words)
 
 
-def load(name: str, reading: Reading | None = None) -> Dataset:
+def load(name: str, reading: Reading | None = None, check: bool = True) -> Dataset:
     """Return a data set, downloaded where it is not in `cache()` yet, with progress on standard error.
 
     Args:
         name: in `KNOWN`.
         reading: of texts, how many words have a number, and how many there are of a text at most.
+        check: as in `datasets.describe`.
 
     Raises:
         DataError: where it cannot be downloaded, or is damaged.
         OptionError: where the reading says what changes nothing of it.
     """
-    shape = described(name, reading or Reading())
+    shape = described(name, reading or Reading(), check)
     if name == "mnist" and (file := cache() / KNOWN[name].files[0]).is_file():
         return _digits(file)
     with _downloading(name), _kept(KNOWN[name].files):

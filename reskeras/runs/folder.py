@@ -31,7 +31,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from reskeras.files import read_json, size_of, write_whole
 from reskeras.options import suggest
@@ -40,7 +39,7 @@ from reskeras.runs import checkpoints, control, labels, liveness, results, short
 from reskeras.runs.errors import RunError
 from reskeras.runs.events import read_events
 from reskeras.runs.series import CURVE, read_rows
-from reskeras.runs.settings import FORMAT, MOST_SETTINGS, RunSettings, ScriptSettings
+from reskeras.runs.settings import FORMAT, MOST_SETTINGS, RunSettings, ScriptSettings, settings_of, text_of
 from reskeras.runs.tables import Series, Table
 
 RUNS_FOLDER = Path("saved_models")
@@ -107,9 +106,9 @@ class Run:
         if version != FORMAT:
             raise RunError(f"{self.settings_path} has format {version!r}; this version reads format {FORMAT}.")
         try:
-            return (RunSettings if "architecture" in content else ScriptSettings)(**content)
-        except (ValidationError, TypeError) as error:
-            raise RunError(f"{self.settings_path} is damaged: {error}") from None
+            return settings_of(content)
+        except (ValueError, TypeError) as error:
+            raise RunError(f"{self.settings_path} {error}") from None
 
     def events(self) -> list[dict[str, Any]]:
         """Return what has happened so far."""
@@ -376,7 +375,7 @@ def create_watched(settings: ScriptSettings, folder: Path) -> Run:
 
 def _write_settings(run: Run, settings: RunSettings | ScriptSettings) -> None:
     try:
-        write_whole(run.settings_path, settings.model_dump_json(indent=2) + "\n")
+        write_whole(run.settings_path, text_of(settings))
     except OSError:
         # A folder without its settings would be in the way of the next run and no use to anyone.
         shutil.rmtree(run.folder, ignore_errors=True)

@@ -9,7 +9,7 @@ from reskeras.options import OptionError
 from reskeras.runs import checkpoints, control
 from reskeras.runs.checkpoints import Checkpoint
 from reskeras.runs.folder import Run, RunError
-from reskeras.runs.settings import RunSettings
+from reskeras.runs.settings import RunSettings, text_of
 
 
 class Finished(RunError):
@@ -93,7 +93,7 @@ def change_batch(run: Run, batch_size: int) -> None:
 def _change(run: Run, training: dict[str, Any]) -> None:
     settings = run.settings.model_copy(update={"training": run.settings.training.model_copy(update=training)})
     RunSettings(**settings.model_dump())
-    write_whole(run.settings_path, settings.model_dump_json(indent=2) + "\n")
+    write_whole(run.settings_path, text_of(settings))
     run.__dict__.pop("settings", None)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from reskeras import class_weights
+from reskeras import __version__, class_weights
 from reskeras.printable import printable
 from reskeras.reading import Reading
 
@@ -225,6 +226,16 @@ class RunSettings(BaseModel):
     classes: int
     task: str = "classes"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_version_without_characters(cls, content: Any) -> Any:
+        """Have a tagger of words alone stay what it was: its settings say nothing of characters, which others have by
+        default."""
+        training = content.get("training") if isinstance(content, dict) else None
+        if isinstance(training, dict) and content.get("task") == "tags" and "characters" not in training:
+            return {**content, "training": {**training, "characters": 0}}
+        return content
+
     @property
     def title(self) -> str:
         """What the run is called when nobody names it, such as `"resnet-20-add-digits"`."""
@@ -250,3 +261,31 @@ class ScriptSettings(BaseModel):
     model: str
     kind: str
     optimizer: str
+
+
+def settings_of(content: dict[str, Any]) -> RunSettings | ScriptSettings:
+    """Return the settings that a file holds.
+
+    Args:
+        content: what the file says.
+
+    Raises:
+        ValueError: for what are no such settings, with the version of the program that wrote them if it is another.
+    """
+    content = dict(content)
+    writer = content.pop("version", None)
+    try:
+        return (RunSettings if "architecture" in content else ScriptSettings)(**content)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        why = "is damaged"
+        if not isinstance(writer, str):
+            why += f", or of a version before reskeras {__version__} that it does not name"
+        elif writer != __version__:
+            why = f"is of reskeras {writer}, and cannot be read by reskeras {__version__}"
+        raise ValueError(f"{why}: {wrong}") from None
+
+
+def text_of(settings: RunSettings | ScriptSettings) -> str:
+    """Return what is written to a file of settings: these, and which version of the program wrote them."""
+    return json.dumps({"version": __version__, **settings.model_dump(mode="json")}, indent=2) + "\n"

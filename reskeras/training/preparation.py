@@ -72,7 +72,8 @@ def prepare(settings: RunSettings, data: datasets.Dataset | None = None) -> Prep
     keras.utils.clear_session()
     backend.make_repeatable(training.seed)
     keras.config.set_dtype_policy(training.precision)
-    data = datasets.load(training.data, training) if data is None else data
+    # Settings were checked when the run was made, perhaps by a version that let more pass.
+    data = datasets.load(training.data, training, check=False) if data is None else data
     train, held_out = datasets.split(data, training.validation_split, training.seed)
     batches = _batches(data, train, training)
     began = time.perf_counter()

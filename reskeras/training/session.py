@@ -14,6 +14,7 @@ from reskeras.runs import checkpoints
 from reskeras.runs.events import EventWriter
 from reskeras.runs.folder import Run, RunError
 from reskeras.telemetry import GradientMonitor
+from reskeras.training import same_data
 from reskeras.training.averaging import Averaged, averaged, take_averages
 from reskeras.training.checkpointing import Progress, Resumption, Saver
 from reskeras.training.controls import Controls
@@ -192,6 +193,7 @@ class Session:
         """Bring model and folder to where the checkpoint was taken."""
         resumption, progress = self._resumption, self._resumption.progress
         if resumption.checkpoint is not None:
+            same_data.check(self._run, prepared)
             # After a step there is every variable that the checkpoint has.
             prepared = rehearse(prepared, resumption.facts.telemetry)
             resumption.restore(prepared.model)
@@ -214,7 +216,8 @@ class Session:
         each = len(prepared.batches)
         steps = training.total_steps(each)
         epochs = -(-steps // each)
-        self._events.write("training", steps=steps, epochs=epochs, steps_per_epoch=each, **backend.place())
+        facts = {"steps": steps, "epochs": epochs, "steps_per_epoch": each, "data": prepared.data.checksum()}
+        self._events.write("training", **facts, **backend.place())
         progress = resumption.progress if resumption else Progress()
         if progress.step >= steps or progress.has_waited(training.patience):
             self._tell_last_epoch(prepared)
