@@ -54,7 +54,7 @@ def test_a_run_whose_end_finds_no_room_does_not_pass_for_a_success(bench):
 FULL = [
     pytest.param(30, 200, (), id="at the first event"),
     pytest.param(150, 200, ("starting",), id="at the second event"),
-    pytest.param(750, 200, ("training",), id="at the table of weights"),
+    pytest.param(1100, 200, ("training",), id="at the table of weights"),
     # Rows are written by a thread of their own, and an epoch may be over before that is heard of.
     pytest.param(2000, 200, ("training", "epoch"), id="at the first rows"),
     # The best epoch so far is written when all ends.

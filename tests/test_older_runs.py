@@ -43,6 +43,18 @@ def test_a_tagger_whose_settings_say_nothing_of_characters_reads_none(bench):
     goes_on(bench, run, whole)
 
 
+def test_an_option_is_read_under_the_name_that_it_had(bench):
+    run = bench.prepare(square_momentum=0.97, final_weights="best")
+    wanted = run.settings
+
+    def as_before(training):
+        training["beta_2"], training["weights"] = training.pop("square_momentum"), training.pop("final_weights")
+
+    run = as_written(run, as_before)
+    assert "square_momentum" not in run.settings_path.read_text()
+    assert run.settings == wanted and wanted.training.square_momentum == 0.97
+
+
 DATA = {
     "another shape": (
         lambda arrays: {**arrays, "x_train": arrays["x_train"][:, 1:], "x_test": arrays["x_test"][:, 1:]},

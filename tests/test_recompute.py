@@ -64,7 +64,7 @@ def test_a_dense_block_is_trained_to_the_same_bits():
     for recompute in (False, True):
         keras.utils.set_random_seed(1)
         inputs = keras.Input((6, 2))
-        features = DenseBlock(2, 4, dropout=0.3, recompute=recompute)(inputs)
+        features = DenseBlock(9, 4, dropout=0.3, recompute=recompute)(inputs)
         model = keras.Model(inputs, layers.Dense(1)(layers.GlobalAveragePooling1D()(features)))
         found.append(_fit(model, x, y))
     _assert_equal(*found)
@@ -97,7 +97,7 @@ def test_every_densenet_recomputes_all_of_its_blocks(name):
 
 def test_a_recomputing_densenet_is_saved_and_taken_apart(tmp_path):
     x, _ = samples("text_densenet")
-    saving = reskeras.build("text_densenet", input_shape=x.shape[1:], classes=CLASSES, depth=13, width=2, remat=True)
+    saving = reskeras.build("text_densenet", input_shape=x.shape[1:], classes=CLASSES, depth=45, width=2, remat=True)
     randomise(saving)
     saving.save(tmp_path / "saving.keras")
     loaded = keras.models.load_model(tmp_path / "saving.keras")
@@ -106,7 +106,7 @@ def test_a_recomputing_densenet_is_saved_and_taken_apart(tmp_path):
     # Which compares the predictions of the file with those of the model.
     save_portable(loaded, tmp_path / "plain.keras", x)
     names = {layer.name for layer in keras.models.load_model(tmp_path / "plain.keras").layers}
-    assert {"stage1_block2_join", "stage1_block2_conv1", "stage1_block2_skip"} <= names
+    assert {"stage1_block2_join", "stage1_block2_conv1", "stage1_block9_pieces_join", "stage1_block10_skip"} <= names
 
 
 def test_losses_inside_are_those_of_the_layer():

@@ -137,8 +137,7 @@ class DenseBlock(Composite):
             layer.build(pieces if len(pieces) > 1 else pieces[0])
             pieces.append(_with_channels(input_shape, self.growth_rate, self.axis))
             self.blocks.append(layer)
-            if self.recompute:
-                self.sums.append(self.part(SummedGradients, f"sums{number}", pieces=number, axis=self.axis))
+            self.sums.append(self.part(SummedGradients, f"sums{number}", pieces=number, axis=self.axis))
         self.join = self.part(keras.layers.Concatenate, "join", axis=self.axis)
         self.join.build(pieces)
         self.built = True
@@ -147,7 +146,8 @@ class DenseBlock(Composite):
         pieces = [x]
         again = self.recompute and training
         for place, layer in enumerate(self.blocks):
-            pieces = self.sums[place](pieces) if again and not keras.utils.is_keras_tensor(x) else pieces
+            # In either case, so that gradients are summed in the same order.
+            pieces = self.sums[place](pieces) if again else self.sums[place].joined(pieces)
             inputs = pieces if place else x
             pieces = [*pieces, call_recomputed(layer, inputs) if again else layer(inputs)]
         return self.join(pieces)

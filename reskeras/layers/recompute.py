@@ -65,8 +65,9 @@ class SummedGradients(Composite):
     Among L densely connected layers of which training keeps the pieces alone (`Recompute`), memory then grows with L,
     and not with its square, also where a compiler would do sums last.
 
-    Every `TOGETHER` pieces that came one by one are joined along their channels, so that a layer reads few tensors: a
-    compiler takes time and memory for each that each layer reads.
+    Every `TOGETHER` pieces that came one by one after the first are joined along their channels, so that a layer reads
+    few tensors: a compiler takes time and memory for each that each layer reads. The first stays by itself, for a layer
+    that reads a single tensor has its gradient summed with those of others in another order.
 
     Args:
         pieces: how many there are, counted one by one, joined ones too.
@@ -84,12 +85,20 @@ class SummedGradients(Composite):
         super().__init__(**kwargs)
         self.pieces = pieces
         self.axis = axis
-        self.join = None if pieces % TOGETHER else self.part(keras.layers.Concatenate, "join", axis=axis)
+        full = pieces > 1 and (pieces - 1) % TOGETHER == 0
+        self.join = self.part(keras.layers.Concatenate, "join", axis=axis) if full else None
+
+    def build(self, input_shape):
+        if self.join:
+            self.join.build(input_shape[-TOGETHER:])
+        self.built = True
+
+    def joined(self, tensors):
+        """Return the tensors, the last `TOGETHER` of them as one where they are joined."""
+        return [*tensors[:-TOGETHER], self.join(tensors[-TOGETHER:])] if self.join else list(tensors)
 
     def call(self, inputs):
-        tensors = list(inputs)
-        if self.join:
-            tensors = [*tensors[:-TOGETHER], self.join(tensors[-TOGETHER:])]
+        tensors = self.joined(inputs)
         symbolic = any(keras.utils.is_keras_tensor(each) for each in tensors)
         return tensors if symbolic else backend.summed_gradients(tensors)
 

@@ -204,6 +204,10 @@ class TrainingOptions(Reading):
         return self.steps or self.epochs * steps_per_epoch
 
 
+RENAMED = {"beta_2": "square_momentum", "weights": "final_weights"}
+"""Training options in files of settings under names that they no longer have."""
+
+
 class RunSettings(BaseModel):
     """The content of a run's `settings.json`.
 
@@ -228,13 +232,16 @@ class RunSettings(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _of_a_version_without_characters(cls, content: Any) -> Any:
-        """Have a tagger of words alone stay what it was: its settings say nothing of characters, which others have by
-        default."""
+    def _as_they_were_written(cls, content: Any) -> Any:
+        """Take options by the names that they had, and have a tagger of words alone stay what it was: its settings say
+        nothing of characters, which others have by default."""
         training = content.get("training") if isinstance(content, dict) else None
-        if isinstance(training, dict) and content.get("task") == "tags" and "characters" not in training:
-            return {**content, "training": {**training, "characters": 0}}
-        return content
+        if not isinstance(training, dict):
+            return content
+        training = {RENAMED.get(name, name): value for name, value in training.items()}
+        if content.get("task") == "tags":
+            training = {"characters": 0, **training}
+        return {**content, "training": training}
 
     @property
     def title(self) -> str:
