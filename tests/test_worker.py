@@ -4,14 +4,12 @@ import json
 import signal
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from workbench import ENDLESS, FIRST_TRAINING, environment, events, left_over, steps_of, trained_weights, wait_for
 
-from reskeras.runs import Run, control, summaries
-from reskeras.training import worker as worker_module
+from reskeras.runs import control, summaries
 
 pytest_plugins = ["workbench"]
 
@@ -184,20 +182,6 @@ def test_a_second_signal_ends_the_training_before_the_network_is_saved(bench):
     assert worker.wait() in (0, 1)
     assert worker.run.state() == "stopped"
     assert left_over(worker.run) == []
-
-
-@pytest.mark.any_backend
-def test_a_signal_while_a_command_waits_is_a_second_request(tmp_path, monkeypatch):
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    run, recorder = Run(tmp_path), SimpleNamespace(stop_requested=False)
-    signals = worker_module._Signals(run)
-    signals.session = SimpleNamespace(recorder=recorder)
-    signals._take()
-    assert recorder.stop_requested
-    recorder.stop_requested = False
-    control.send(run.commands_path, "stop")
-    with pytest.raises(KeyboardInterrupt, match="second signal"):
-        signals._take()
 
 
 def test_a_killed_worker_leaves_a_crashed_run_that_can_be_read(bench):

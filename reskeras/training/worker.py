@@ -10,16 +10,18 @@ import signal
 import sys
 import traceback
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from reskeras.installed import BackendMissing, resolve_backend
-from reskeras.runs import checkpoints, control, liveness, resuming, summaries
+from reskeras.runs import checkpoints, liveness, resuming, summaries
 from reskeras.runs.events import EventWriter
 from reskeras.runs.folder import Run, RunError
 from reskeras.runs.settings import RunSettings
 from reskeras.training import shortage
 from reskeras.training.shortage import Account
+from reskeras.training.signals import Signals
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -72,7 +74,7 @@ def _work(run: Run, prepared) -> int:
     except OSError as error:
         _tell(f"{run.folder} cannot be written: {error.strerror}.")
         return 1
-    signals, account = _Signals(run), Account(run, events)
+    signals, account = Signals(run, partial(_leave, run, events)), Account(run, events)
     try:
         signals.listen()
         status = _train(run, events, prepared, signals, account)
@@ -91,7 +93,7 @@ def _work(run: Run, prepared) -> int:
     return _end(events, status, signals.session.ending, 0)
 
 
-def _train(run: Run, events: EventWriter, prepared, signals: _Signals, account: Account) -> str:
+def _train(run: Run, events: EventWriter, prepared, signals: Signals, account: Account) -> str:
     settings = run.settings
     if not isinstance(settings, RunSettings):
         raise RunError(f"{run.folder} was trained by a script of its own: only that script can go on with it.")
@@ -128,41 +130,6 @@ def load(backend: str) -> dict[str, Any]:
     return devices()[0]
 
 
-class _Signals:
-    """Turns the first signal during a training into a gentle stop, and one after another request into the end.
-
-    Attributes:
-        session: the training, once there is one.
-        ended: why a signal ended the run, None where none has.
-    """
-
-    def __init__(self, run: Run):
-        self.session = None
-        self.ended = None
-        self._run = run
-
-    def listen(self) -> None:
-        """Take the signals from now on."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._take)
-
-    def _take(self, *_):
-        recorder = self.session.recorder if self.session else None
-        if recorder is None:
-            self._end("Ended before the training began; there is no network to save.")
-        if recorder.stop_requested or self._stop_waits():
-            self._end("Ended by a second signal, before the network was saved.")
-        recorder.stop_requested = True
-
-    def _end(self, why: str) -> NoReturn:
-        self.ended = why
-        raise KeyboardInterrupt(why)
-
-    def _stop_waits(self) -> bool:
-        """Return whether a command asked for the same and has not been taken up yet."""
-        return any(each.name == "stop" for each in control.waiting(self._run.commands_path))
-
-
 def _going_on(run: Run) -> str:
     """Return the end of a sentence: how to go on with a run whose trouble is over."""
     known = checkpoints.listed(run.checkpoints_path)
@@ -186,6 +153,13 @@ def _explain(error: Exception, run: Run, account: Account) -> tuple[str, int]:
         return str(error), 2
     first = (str(error).strip().splitlines() or [""])[0]
     return f"{type(error).__name__}: {first} The log has the whole story.", 1
+
+
+def _leave(run: Run, events: EventWriter, why: str) -> NoReturn:
+    """End this process while its main thread is busy."""
+    code = _end(events, "stopped", why, 1)
+    summaries.leave(run)
+    os._exit(code)
 
 
 def _end(events: EventWriter, status: str, reason: str | None, code: int) -> int:
