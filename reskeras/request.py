@@ -149,6 +149,8 @@ def check_request(architecture: str, options: Mapping[str, Any], training: Mappi
         **training,
     }
     data = str(training["data"])
+    if entry and training.get("task", "auto") == "auto":
+        training["task"] = datasets.read_for(data, entry.task)
     trained = attempt("training", check, TrainingOptions, training)
     shape = attempt("data", datasets.describe, data, trained)
     plan = chosen = None

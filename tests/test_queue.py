@@ -206,6 +206,19 @@ def test_a_dry_run_tells_the_total_and_makes_nothing(tmp_path):
     assert len(planned) == 18 and not (tmp_path / "runs").exists()
 
 
+def test_two_files_of_texts_and_translations_are_one_value(tmp_path):
+    for name in ("a.en", "a.de", "b.en", "b.de"):
+        (tmp_path / name).write_text("one two\n" * 40)
+    (tmp_path / "c.tsv").write_text("one two\tuno due\n" * 40)
+    files = [f"{tmp_path}/{name}" for name in ("a.en", "a.de", "b.en", "b.de", "c.tsv")]
+    words = ("sweep", "translator", "--dry-run", "--json", "--data", ",".join(["copy", *files]), "--seeds", 2)
+    planned = json.loads(command(*words).out)
+    wanted = ["copy", ",".join(files[:2]), ",".join(files[2:4]), files[4]]
+    assert [each["settings"]["training"]["data"] for each in planned[::2]] == wanted
+    # Two columns of texts are classes to other networks.
+    assert [each["settings"]["training"]["task"] for each in planned[::2]] == ["auto"] * 3 + ["translation"]
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -13,7 +13,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from reskeras import class_weights, memory, speeds
+from reskeras import class_weights, datasets, memory, speeds
 from reskeras.architectures import Architecture, Preset
 from reskeras.catalogue import ARCHITECTURES
 from reskeras.commands.common import CONTEXT, Bar
@@ -50,7 +50,7 @@ def _command(network: str, family: Architecture, preset: Preset | None) -> click
     ]
 
     def callback(**values):
-        return sweep(network, [option.name for option in training], **values)
+        return sweep(network, family, [option.name for option in training], **values)
 
     return click.Command(
         network,
@@ -62,10 +62,10 @@ def _command(network: str, family: Architecture, preset: Preset | None) -> click
     )
 
 
-def sweep(network, training, seeds, tag, runs, at_once, dry_run, detach, as_json, **values) -> int:
+def sweep(network, family, training, seeds, tag, runs, at_once, dry_run, detach, as_json, **values) -> int:
     """Queue a run for each combination and follow them to the end; return the exit code."""
     console = Console(stderr=as_json)
-    axes = _axes(values, seeds)
+    axes = _axes(values, seeds, family.task)
     with Bar("checking") as bar:
         requests = _requests(network, training, axes, bar)
     needed = [memory.estimate(request) for request in requests]
@@ -92,10 +92,10 @@ def sweep(network, training, seeds, tag, runs, at_once, dry_run, detach, as_json
     return _tell_results(folders, tag, place, console, as_json)
 
 
-def _axes(values: dict[str, Any], seeds: int | None) -> dict[str, list[Any]]:
+def _axes(values: dict[str, Any], seeds: int | None, task: str) -> dict[str, list[Any]]:
     """Return the values of each option that was given."""
     axes = {
-        name: _several(name, value) if isinstance(value, str) else [value]
+        name: _several(name, value, task) if isinstance(value, str) else [value]
         for name, value in values.items()
         if value is not None
     }
@@ -118,8 +118,10 @@ def _axes(values: dict[str, Any], seeds: int | None) -> dict[str, list[Any]]:
     return axes
 
 
-def _several(name: str, value: str) -> list[str]:
-    return class_weights.several(value) if name == "class_weight" else [part.strip() for part in value.split(",")]
+def _several(name: str, value: str, task: str) -> list[str]:
+    if name == "class_weight":
+        return class_weights.several(value)
+    return datasets.several(value, task) if name == "data" else [part.strip() for part in value.split(",")]
 
 
 def _requests(network: str, training: list[str], axes: dict[str, list[Any]], bar: Bar) -> list[Request]:

@@ -25,11 +25,12 @@ from reskeras.datasets import (
     vectors,
 )
 from reskeras.datasets.dataset import DataError, Dataset, DataShape, first
+from reskeras.datasets.formats import read_for, several
 from reskeras.datasets.known import KNOWN
 from reskeras.options import suggest
 from reskeras.reading import Reading
 
-__all__ = ["EMBEDDED", "KNOWN", "DataError", "DataShape", "Dataset", "describe", "load"]
+__all__ = ["EMBEDDED", "KNOWN", "DataError", "DataShape", "Dataset", "describe", "load", "read_for", "several"]
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,37 @@ def _pair(data: str, reading: Reading) -> Source:
     return Source("two files of texts in two languages", tuple(map(parts.beside, paths)), parallel.load)
 
 
+def several(data: str, task: str) -> list[str]:
+    """Return the data sets that a list with commas names: for translation, two files of texts in a row are one.
+
+    Args:
+        data: names of data sets and paths, with commas between them.
+        task: what the network is for, a name in `tasks.TASKS`.
+    """
+    found = []
+    for each in map(str.strip, data.split(",")):
+        if found and task == "translation" and _is_half(found[-1]) and _is_half(each):
+            found[-1] += f",{each}"
+        else:
+            found.append(each)
+    return found
+
+
+def read_for(data: str, task: str) -> str:
+    """Return the task for which a network of `task` has data read where nobody says it, `"auto"` where that is the
+    data's own: two columns of texts are labels to some and translations to others."""
+    return task if task == "translation" and data.lower().removesuffix(".gz").endswith(".tsv") else "auto"
+
+
+def _is_half(path: str) -> bool:
+    """Return whether a path can be of texts whose translations are in another file."""
+    try:
+        there = Path(path).expanduser().is_file()
+    except (OSError, RuntimeError):
+        return False
+    return there and read_for(path, "translation") == "auto"
+
+
 def _folder(path: Path, reading: Reading) -> Source:
     found = parts.folders(path) or parts.Parts(path)
     kind = class_folders.kind_of(found.train)
