@@ -1,34 +1,29 @@
 """What watching a run costs, in parts of a core and in bytes, and how long a large run takes to open.
 
-Run it with `PYTHONPATH=tests:tests/tui`. On two cores of an AMD EPYC that four other programs shared (a load of 5 to
-6), on 22 November 2026, at 4 readings a second on 160 x 48, with 110 layers:
+Run it with `PYTHONPATH=tests:tests/tui`. On two cores of an AMD EPYC with nothing else to do, on 22 November 2026, at 4
+readings a second on 160 x 48, with 110 layers (limits: 5 % and 50 KiB/s):
 
 | view | part of a core | KiB/s |
 |---|---|---|
-| map and profile | 4.0 % | 18 |
+| map and profile | 4.6 % | 18 |
 | map and table | 4.5 % | 16 |
-| blocks | 4.0 % | 18 |
-| dE/dx | 3.3 % | 13 |
+| blocks | 4.2 % | 18 |
+| dE/dx | 3.9 % | 13 |
 
-Where a machine is that busy there may be fewer than 4 readings a second. One of them takes 10 to 16 ms of processor
-time there, of which reading the folder is 2 to 3 ms; where Textual paints the screen by itself it takes 16 to 24 ms,
-measured by turns. Verdicts take 67 ms at most every 6 seconds (1 %).
+A reading takes 10 to 16 ms of processor time, of which reading the folder is 2 to 3 ms; where Textual paints the screen
+by itself it takes 16 to 24 ms, measured by turns. Verdicts take 67 ms at most every 6 seconds (1 %).
 
-100,000 steps x 1,000 layers, 391 MiB, from the key to the map, without verdicts, at a load of 4: 0.57 and 0.84 s, of
-which 0.5 s is processor time; painted by Textual alone, every widget styled several times and garbage looked for as
-Python does by itself, 1.12 and 1.16 s by turns with these, and 0.8 to 1.1 s of processor time. Beside verdicts in
-another process, keys are answered in 8 ms at the median, in 37 ms at most of 92.
-
-On the same machine with nothing else to do, before that was so, opened once in each way, in this order:
+100,000 steps x 1,000 layers, 391 MiB, on the same machine, opened once in each way, in this order (limits: 1 s, and 50
+ms a key, beside two others); large runs are judged in another process:
 
 | others that compute | verdicts are made in | opened | verdicts after | a key, median | at most | keys over 50 ms |
 |---|---|---|---|---|---|---|
-| none | the same process | 0.83 s | 2.3 s | 4 ms | 13 ms | 0 of 84 |
-| none | another process | 1.17 s | 2.6 s | 4 ms | 12 ms | 0 of 76 |
-| 2 | the same process | 1.36 s | 3.6 s | 9 ms | 93 ms | 1 of 90 |
-| 2 | another process | 1.26 s | 6.4 s | 3 ms | 74 ms | 1 of 234 |
+| none | the same process | 0.34 s | 1.0 s | 4 ms | 7 ms | 0 of 62 |
+| none | another process | 0.33 s | 1.7 s | 4 ms | 6 ms | 0 of 94 |
+| 2 | the same process | 0.60 s | 2.2 s | 9 ms | 49 ms | 0 of 78 |
+| 2 | another process | 0.73 s | 4.8 s | 3 ms | 20 ms | 0 of 196 |
 
-A group opens in 16 to 41 ms.
+A group opens in 16 to 36 ms.
 """
 
 from __future__ import annotations

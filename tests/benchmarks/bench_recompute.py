@@ -24,11 +24,11 @@ On 22 November 2026, on two cores of an AMD EPYC, with Keras 3.15.1, TensorFlow 
 
     DenseNets, batch 16     remat  40 layers  70 layers  100 layers   a layer, 40 to 70   70 to 100
     JAX                     False       1347       2850        4989                50.1        71.3
-    JAX                     True        1261       2082        2918            27.4       27.9
+    JAX                     True        1366       2193        2752            27.6       18.6
     TensorFlow              False        580       1515        2912                31.2        46.6
-    TensorFlow              True         316        636        1017                10.7        12.7
+    TensorFlow              True         324        641         996            10.6       11.8
     PyTorch                 False        652       1843        3560                39.7        57.2
-    PyTorch                 True         251        419         543                 5.6         4.1
+    PyTorch                 True         276        361         609             2.8        8.3
 
 Of TensorFlow's 457 MB, some 187 are its own: as much is taken by a step of one image. With a heap for every thread, as
 the C library has it otherwise, TensorFlow takes 507 MB and JAX 798. PyTorch without giving memory back
@@ -36,14 +36,15 @@ takes 805 MB at 2.0 s a step: between what is kept, gaps remain. On JAX the conv
 products of matrices in a loop, which are faster there than its own convolutions. (DenseNets without remat were measured
 on 21 November, without giving memory back.)
 
-A DenseNet's first step on JAX takes its memory to compile: of 2,918 MB at 100 layers, the step itself has use for 220.
+A DenseNet's first step on JAX takes its memory to compile: of 2,752 MB at 100 layers, the step itself has use for 221,
+and another run took 1,173, 2,174 and 2,819.
 Where each layer read every layer before it by itself, compiling grew with the square of the depth: 70 layers took 2,465
 MB, and 100 more than 3,800 and ten minutes; joined by eights they compile in one. What the step has use for, as XLA
 tells it (`--compiled`, batch 16):
 
     layers                    40     70    100
-    MB, with remat          86.6  153.1  220.3
-    a layer                        2.22   2.24
+    MB, with remat          86.4  153.6  220.9
+    a layer                        2.24   2.24
 
 Barriers and checkpoints are gone before XLA merges operations, on a CPU, and it leaves sums to the end: each layer that
 is computed again waits for its gradient by a condition on it, and gradients of pieces are summed in a loop that ends
