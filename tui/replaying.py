@@ -13,7 +13,7 @@ from reskeras.verdicts.recorded import LEAST_STEPS, RECENT_STEPS, middle
 
 from .courses import Rates
 from .curves import Metric, Validation
-from .follow import Snapshot, last_of_each
+from .follow import ENDS, Snapshot, last_of_each
 from .kept import Profile
 
 REPLAY = "replay"
@@ -65,14 +65,25 @@ def cut(snapshot: Snapshot, step: int, sheet: dict[str, np.ndarray] | None = Non
 
 
 def _events_until(snapshot: Snapshot, step: int) -> dict[str, dict[str, Any]]:
-    """Return the last event of each kind once so many steps were done. Where an event bears no step it has that of its
-    epoch; of one that has none either, results come with the last step, and others hold all the time."""
+    """Return the last event of each kind once so many steps were done.
+
+    Where an event bears no step it has that of its epoch. Of one that has none either, the last results come with the
+    last step, those of an earlier end with the last step before it, after which the next worker starts; others hold all
+    the time.
+    """
     ends = {event.get("epoch"): event.get("step") for event in snapshot.history if event["event"] == "epoch"}
-    reached = []
+    reached, done = [], 0
     for event in snapshot.history:
         kind, at = event["event"], event.get("step", ends.get(event.get("epoch")))
-        is_last_result = kind in RESULTS and snapshot.events.get(kind) is event
-        if at <= step if isinstance(at, int) else not is_last_result:
+        if isinstance(at, int):
+            done = at if kind == "resumed" else max(done, at)
+        elif kind in RESULTS and snapshot.events.get(kind) is event:
+            at = snapshot.step
+        elif kind in ENDS:
+            at = done
+        else:
+            at = done + 1 if kind == "starting" and done else 0
+        if at <= step:
             reached.append(event)
     return last_of_each(reached)
 

@@ -35,6 +35,20 @@ def test_a_cut_holds_what_was_known_then(tmp_path):
     assert {"tested", "answers", "end"} <= set(cut(whole, 200).events) and len(cut(whole, 200).steps) == 200
 
 
+def test_what_an_earlier_end_answered_is_shown_at_its_step(tmp_path):
+    run = RecordedRun(tmp_path).begin().grow(60)
+    run.events.write("stopping", step=60)
+    run.events.write("answers", samples=[1])
+    run.events.write("end", status="stopped", code=0)
+    run.events.write("starting", backend="jax", pid=1)
+    run.events.write("resumed", step=60, epoch=2)
+    run.grow(60).events.write("answers", samples=[2])
+    whole = RunReader(run.finish().run).read()
+    shown = {step: cut(whole, step).events.get("answers", {}).get("samples") for step in (0, 1, 59, 60, 61, 119, 120)}
+    assert shown == {0: None, 1: None, 59: None, 60: [1], 61: None, 119: None, 120: [2]}
+    assert cut(whole, 1).events["starting"] is whole.history[0] and cut(whole, 61).events["starting"]["pid"] == 1
+
+
 def test_the_clock_is_that_of_the_recording(tmp_path):
     run = RecordedRun(tmp_path).begin().grow(200).finish()
     player = Player(speed=2)
