@@ -66,6 +66,23 @@ def test_the_live_screen_holds_what_matters_at_every_size(bench, tmp_path):
     run.close()
 
 
+def test_nothing_remains_of_a_small_size(bench, tmp_path):
+    """Of a run that has ended: no later reading has its lines made anew."""
+    run = RecordedRun(tmp_path).begin().grow(200).finish()
+
+    async def story(app, pilot):
+        app.open_run(run.run.name)
+        await until(pilot, lambda: "step 200 of 200" in text_of(app))
+        status = app.screen.query_one("#status")
+        high = status.size.height
+        await pilot.resize_terminal(30, 8)
+        await until(pilot, lambda: status.size.height > high)
+        await pilot.resize_terminal(*SIZES[1])
+        await until(pilot, lambda: status.size.height == high)
+
+    bench(story, size=SIZES[1])
+
+
 def test_any_size_at_any_time(bench, tmp_path):
     run = RecordedRun(tmp_path).begin().grow(50)
 

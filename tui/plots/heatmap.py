@@ -370,5 +370,6 @@ class HeatMap(Widget):
         if np.any(self._codes == ZERO):
             segments.append(Segment("   0 exactly zero", note))
         if len(self._plan.groups) > self._plan.height or len(self._plan.groups) < self._bins.rows:
-            segments.append(Segment(f"   {self._bins.rows} rows on {self._plan.height} lines", note))
+            lines = "a line" if self._plan.height == 1 else f"{self._plan.height} lines"
+            segments.append(Segment(f"   {self._bins.rows} rows on {lines}", note))
         return Strip(segments)

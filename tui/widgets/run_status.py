@@ -74,7 +74,8 @@ class RunStatus(StyledLines):
         self._write()
 
     def on_resize(self) -> None:
-        self._write()
+        # Textual forgets a layout that is asked for while it makes one.
+        self.call_after_refresh(self._write)
 
     def _write(self) -> None:
         width = max(self.content_size.width, 20)

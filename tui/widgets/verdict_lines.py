@@ -42,7 +42,8 @@ class VerdictLines(Static):
 
     def on_resize(self) -> None:
         if not self._whole:
-            self._write()
+            # Textual forgets a layout that is asked for while it makes one.
+            self.call_after_refresh(self._write)
 
     def _write(self) -> None:
         verdicts = self._verdicts or ()
