@@ -102,6 +102,19 @@ def test_the_palette_finds_and_does_what_is_typed(bench, tmp_path):
     bench(story, run=run)
 
 
+def test_the_palette_says_of_actions_what_we_say(bench):
+    async def story(app, pilot):
+        await until(pilot, lambda: app.screen.query("#option-depth"))
+        app.screen.query_one("#option-depth").focus()
+        await until(pilot, lambda: app.focused and app.focused.id == "option-depth")
+        found = {command.title.split("  (")[0]: command.help for command in app.get_system_commands(app.screen)}
+        assert found["Help"] == "Explain this screen" and "Copy command" in found
+        # What moves the cursor of a field is nothing to look for by its name.
+        assert not any("cursor" in title or "guide" in said or said == title for title, said in found.items())
+
+    bench(story)
+
+
 def test_light_and_dark(bench, tmp_path):
     run = RecordedRun(tmp_path).begin().grow(20).finish().run
 

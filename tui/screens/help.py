@@ -101,12 +101,13 @@ SEVERITY_TEXT = {
 
 
 def meaning(screen: Screen, action: str) -> str:
-    """Return the first sentence about an action, as its method says it."""
-    owner = screen.app if action.startswith("app.") else screen
-    method = getattr(owner, "action_" + action.removeprefix("app.").split("(")[0], None)
-    if method is None:
-        method = getattr(screen.app, "action_" + action, None)
-    return (method.__doc__ or "").strip().split("\n")[0].rstrip(".") if method else ""
+    """Return the first sentence about an action, as its method says it; nothing of actions that are Textual's own."""
+    name = "action_" + action.removeprefix("app.").split("(")[0]
+    owners = (screen.app,) if action.startswith("app.") else (screen, screen.app)
+    method = next((getattr(owner, name) for owner in owners if hasattr(owner, name)), None)
+    if method is None or method.__module__.startswith("textual."):
+        return ""
+    return (method.__doc__ or "").strip().split("\n")[0].rstrip(".")
 
 
 def _heading(text: str) -> Content:
