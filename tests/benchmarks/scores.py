@@ -200,7 +200,8 @@ def write_table() -> None:
     TABLE.write_text(
         "# Scores\n\nWritten by `python tests/benchmarks/scores.py ROW`, which trains a row anew on the data in "
         f"`../shared/data`. All have the seed {SEED}. Times are of a whole command, import and test included, with "
-        "other work on the same cores: the load is the mean of the 15 minutes before its end.\n\n"
+        "other work on the same cores: the load is the mean of the 15 minutes before its end. BLEU is of the first "
+        "200 test sentences, decoded greedily.\n\n"
         "| row | what | wanted | score | time | parameters | backend | where and when |\n"
         f"{'|---' * 8}|\n" + "\n".join(lines) + f"\n\n```bash\n{commands}\n```\n"
     )
