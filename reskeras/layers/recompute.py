@@ -18,8 +18,10 @@ class Recompute(Composite):
     """The layer inside, of which training keeps the inputs alone: the backward pass computes the rest again.
 
     Weights after training are those of the layer by itself, to the last bit: moving statistics are updated once, and
-    dropout drops the same units both times. (`keras.remat` gives neither for layers with such a state.) A network of
-    L layers so wrapped keeps L inputs, for about a third more computation (Chen et al. 2016, 1604.06174).
+    dropout drops the same units both times. (`keras.remat` gives neither for layers with such a state.) Where XLA
+    compiles for a CPU, on JAX and with `jit_compile=True` on TensorFlow, it fuses what is computed again with what
+    needs it: products and sums are then rounded once or twice as it falls, and weights are equal but for that. A
+    network of L layers so wrapped keeps L inputs, for about a third more computation (Chen et al. 2016, 1604.06174).
 
     Args:
         layer: any layer that is called on one tensor, or on one list or dictionary of tensors.

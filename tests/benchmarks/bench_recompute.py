@@ -46,6 +46,11 @@ tells it (`--compiled`, batch 16):
     MB, with remat          86.4  153.6  220.9
     a layer                        2.24   2.24
 
+Weights after two epochs of Adam, with remat against without, on JAX's CPU, each family at its tiny size: ten of 17 are
+equal to the last bit; `gpt` and `highway_convolution` differ by 3e-8 at most, `resnet` by 7e-7, `transformer` by 2e-5,
+the dense ones by 3e-7 to 8e-5. Under `XLA_FLAGS=--xla_cpu_max_isa=AVX`, which leaves out instructions that multiply and
+add with one rounding, `resnet` is equal too, and a step of ResNet-20 takes no longer; the others sum in another order.
+
 Barriers and checkpoints are gone before XLA merges operations, on a CPU, and it leaves sums to the end: each layer that
 is computed again waits for its gradient by a condition on it, and gradients of pieces are summed in a loop that ends
 before it begins. Without these two, a dense block of 8, 16 and 24 layers on 16 images of 32x32 took 152, 504 and 1,058
