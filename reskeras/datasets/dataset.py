@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -95,8 +96,9 @@ class Dataset:
             spelling and spelling.text.vocabulary,
         )
 
+    @cached_property
     def checksum(self) -> str:
-        """Return what is the same where samples, labels and their numbers are the same, and else most likely another:
+        """What is the same where samples, labels and their numbers are the same, and else most likely another:
         the CRC-32 of them all, in hexadecimal."""
         total = zlib.crc32(repr((self.task, self.classes, self.encoding)).encode("utf-8", "replace"))
         for arrays in (self.x_train, self.y_train, self.x_test, self.y_test):

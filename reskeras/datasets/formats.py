@@ -153,11 +153,7 @@ def read_for(data: str, task: str) -> str:
 
 def _is_half(path: str) -> bool:
     """Return whether a path can be of texts whose translations are in another file."""
-    try:
-        there = Path(path).expanduser().is_file()
-    except (OSError, RuntimeError):
-        return False
-    return there and read_for(path, "translation") == "auto"
+    return os.path.isfile(os.path.expanduser(path)) and read_for(path, "translation") == "auto"
 
 
 def _folder(path: Path, reading: Reading) -> Source:

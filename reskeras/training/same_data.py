@@ -30,7 +30,8 @@ def check(run: Run, prepared: Prepared) -> None:
 
 def _other(run: Run, prepared: Prepared) -> str | None:
     settings, shape, steps = prepared.settings, prepared.data.shape, len(prepared.batches)
-    words, began_with = settings.options.get("vocabulary"), _last(run, "steps_per_epoch")
+    words, told = settings.options.get("vocabulary"), _told(run)
+    began_with, before = told.get("steps_per_epoch"), told.get("data")
     if tuple(settings.input_shape) != tuple(shape.input_shape):
         return f"samples had the shape {tuple(settings.input_shape)} and have {tuple(shape.input_shape)}"
     if settings.classes != prepared.data.classes:
@@ -39,13 +40,12 @@ def _other(run: Run, prepared: Prepared) -> str | None:
         return f"there were {words:,} token numbers and are {shape.vocabulary:,}"
     if isinstance(began_with, int) and began_with != steps:
         return f"an epoch had {began_with:,} steps and has {steps:,}"
-    before, now = _last(run, "data"), prepared.data.checksum()
-    if before not in (None, now):
-        return f"samples, labels or their numbers are others (CRC-32 {before}, now {now})"
+    if before not in (None, prepared.data.checksum):
+        return f"samples, labels or their numbers are others (CRC-32 {before}, now {prepared.data.checksum})"
     return None
 
 
-def _last(run: Run, fact: str) -> Any:
-    """Return what the run's worker last told of its training; None for nothing."""
-    known = [event.get(fact) for event in run.events() if event["event"] == "training"]
-    return known[-1] if known else None
+def _told(run: Run) -> dict[str, Any]:
+    """Return what the run's worker last told of its training; nothing where none has begun."""
+    known = [event for event in run.events() if event["event"] == "training"]
+    return known[-1] if known else {}

@@ -216,7 +216,7 @@ class Session:
         each = len(prepared.batches)
         steps = training.total_steps(each)
         epochs = -(-steps // each)
-        facts = {"steps": steps, "epochs": epochs, "steps_per_epoch": each, "data": prepared.data.checksum()}
+        facts = {"steps": steps, "epochs": epochs, "steps_per_epoch": each, "data": prepared.data.checksum}
         self._events.write("training", **facts, **backend.place())
         progress = resumption.progress if resumption else Progress()
         if progress.step >= steps or progress.has_waited(training.patience):
