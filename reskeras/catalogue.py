@@ -25,9 +25,10 @@ from reskeras.architectures.transformer import TRANSFORMER
 from reskeras.architectures.translator import TRANSLATOR
 from reskeras.architectures.vit import VIT
 from reskeras.architectures.wide_resnet import WIDE_RESNET
-from reskeras.options import OptionError, check, suggest
+from reskeras.options import OptionError, check
 from reskeras.plan import Plan
 from reskeras.steps import PlanError
+from reskeras.suggestions import suggest
 
 ARCHITECTURES: dict[str, Architecture] = {
     each.name: each

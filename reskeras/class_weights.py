@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from reskeras.options import suggest
+from reskeras.suggestions import suggest
 
 NONE, BALANCED = "none", "balanced"
 

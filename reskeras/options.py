@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import types
 import typing
 from bisect import bisect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, Union
 
 import annotated_types
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.fields import FieldInfo
+
+from reskeras.suggestions import suggest
 
 
 class OptionError(ValueError):
@@ -179,12 +180,6 @@ def _sentence(option: Option, detail: Mapping[str, Any]) -> str:
         return f"{name} cannot be {value!r}: there are bytes in it that are no text. Give it another name."
     wanted = {"integer": "a whole number", "number": "a finite number", "flag": "yes or no"}.get(option.kind, "text")
     return f"{name} must be {wanted} (allowed: {option.allowed}); received {value!r}."
-
-
-def suggest(word: str, known: Iterable[str]) -> str:
-    """Return `" Did you mean X?"` for the known word nearest to `word`, or nothing when none is near."""
-    near = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.5)
-    return f" Did you mean {near[0]}?" if near else ""
 
 
 def depth_problem(title: str, depth: int, depths: Sequence[int], rule: str) -> str | None:

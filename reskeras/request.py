@@ -10,10 +10,11 @@ from reskeras import catalogue, class_weights, datasets, recipes
 from reskeras.architectures import Architecture, Preset
 from reskeras.datasets import DataShape
 from reskeras.installed import EXTRAS, BackendMissing, has_extra, how_to_install, resolve_backend
-from reskeras.options import OptionError, Options, check, suggest
+from reskeras.options import OptionError, Options, check
 from reskeras.plan import Plan
 from reskeras.runs.settings import RunSettings, TrainingOptions
 from reskeras.steps import PlanError
+from reskeras.suggestions import suggest
 from reskeras.tasks import TASKS
 
 

@@ -49,6 +49,7 @@ async def draw_design(runs: Path) -> None:
     """Draw the design screen as it opens."""
     app = ReskerasApp(runs)
     async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: "ready" in str(app.screen.query_one("#start-message").content))
         await pilot.pause(1.0)
         (PICTURES / "design.svg").write_text(app.export_screenshot(title="reskeras-tui"))
 

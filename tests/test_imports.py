@@ -12,7 +12,19 @@ from reskeras.installed import installed_backends
 
 HEAVY = ("keras", "tensorflow", "jax", "torch", "sklearn")
 KERAS_FREE = (
-    *("caches", "files", "installed", "options", "plan", "runs", "steps", "verdicts"),
+    *(
+        "caches",
+        "files",
+        "installed",
+        "on_demand",
+        "options",
+        "plan",
+        "runs",
+        "steps",
+        "suggestions",
+        "verdicts",
+        "version",
+    ),
     *("architectures", "blocks", "catalogue", "datasets", "report", "request", "speeds"),
     *("cli", "commands", "console", "doctor"),
 )

@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from textual.app import App
 from textual.binding import Binding
 from textual.dom import DOMNode
 
-from reskeras.options import suggest
+from reskeras.suggestions import suggest
+
+Owner = TypeVar("Owner", bound=DOMNode)
 
 KEY = re.compile(r"((ctrl|shift|alt)\+)*([a-z][a-z0-9_]*|\S)")
 """A key as it may be written: a letter or sign, or a name such as f5 or pageup, with ctrl+ and the like before it."""
 
 
-def name_actions(classes: Mapping[str, type[DOMNode]]) -> None:
-    """Give each key binding of these screens a name: that of the screen, a full stop, and what the footer calls it.
+def named_actions(screen: str) -> Callable[[type[Owner]], type[Owner]]:
+    """Return a decorator that gives each key binding of a class a name: that of the screen, a full stop, and what the
+    footer calls it.
 
     Args:
-        classes: name of a screen -> its class.
+        screen: what preferences call the screen.
     """
-    for screen, owner in classes.items():
+
+    def name(owner: type[Owner]) -> type[Owner]:
         declared = Binding.make_bindings(owner.__dict__.get("BINDINGS", ()))
         # A binding keeps its key as it is shown, and one of several keys becomes several.
         owner.BINDINGS = [replace(each, id=f"{screen}.{_slug(each.description)}") for each in declared]
         owner._merged_bindings = owner._merge_bindings()
+        return owner
+
+    return name
 
 
 def _slug(description: str) -> str:
@@ -34,7 +42,11 @@ def _slug(description: str) -> str:
 
 
 def actions(classes: Mapping[str, type[DOMNode]]) -> dict[str, list[Binding]]:
-    """Return the name of each action -> its bindings, one a key."""
+    """Return the name of each action -> its bindings, one a key.
+
+    Args:
+        classes: name of a screen -> its class.
+    """
     found: dict[str, list[Binding]] = {}
     for owner in classes.values():
         for each in owner.__dict__.get("BINDINGS", ()):
@@ -46,7 +58,7 @@ def keymap(classes: Mapping[str, type[DOMNode]], keys: Mapping[str, str], file: 
     """Return what Textual takes to give actions other keys.
 
     Args:
-        classes: as `name_actions` had them.
+        classes: name of a screen -> its class.
         keys: name of an action -> its keys with commas between them.
         file: where they are from, for messages.
 

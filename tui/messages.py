@@ -61,6 +61,10 @@ class StartFailed(Message):
         self.reason = reason
 
 
+class PartsImported(Message):
+    """All that the first picture did not wait for is imported."""
+
+
 class LiveRunFound(Message):
     """A run is being trained while the UI opens, or None is."""
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from reskeras.options import suggest
+from reskeras.suggestions import suggest
 
-from .plots.colours import GLYPH_SETS
+from .plots.glyph_sets import GLYPH_SETS
 
 THEMES = ("dark", "light")
 GLYPHS = ("auto", *GLYPH_SETS)

@@ -65,10 +65,9 @@ def open_app(runs: Path, **arguments: Any) -> None:
     from .preferences import load
 
     try:
-        app = ReskerasApp(runs, preferences=load(), **arguments)
+        app = ReskerasApp(runs, preferences=load(), when_open=collect_seldom, **arguments)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    collect_seldom()
     app.run()
 
 
@@ -87,9 +86,9 @@ def collect_seldom() -> None:
 def config(write: bool) -> None:
     """Show where preferences are read from, and a file with all that can be set: theme, glyphs, refresh rate, keys."""
     from . import keymap, preferences
-    from .app import SCREENS
+    from .app import named_classes
 
-    known = keymap.actions(SCREENS)
+    known = keymap.actions(named_classes())
     text = preferences.example(
         {name: (",".join(each.key for each in found), found[0].description) for name, found in known.items()}
     )

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from typing import TYPE_CHECKING
 
 from textual import work
 
-from reskeras.request import Request
-from reskeras.runs import Run, RunError, RunSettings, create, launch, resuming
+from reskeras import runs
+from reskeras.runs import RunError
 
+from . import parts
 from .messages import RunStarted, StartFailed
-from .screens.design import DesignScreen
+
+if TYPE_CHECKING:
+    from reskeras.request import Request
+    from reskeras.runs import Run, RunSettings
 
 
 class Starting:
@@ -25,7 +30,7 @@ class Starting:
             self.post_message(StartFailed(first))
             return
         rest = [self._started(each) for each in others]
-        self.post_message(RunStarted(first, *(each for each in rest if isinstance(each, Run))))
+        self.post_message(RunStarted(first, *(each for each in rest if isinstance(each, runs.Run))))
         for reason in rest:
             if isinstance(reason, str):
                 self.call_from_thread(self._tell_error, reason)
@@ -33,11 +38,11 @@ class Starting:
     def _started(self, request: Request) -> Run | str:
         """Return a run whose worker was started, or why there is none."""
         try:
-            run = create(request.settings, self.runs)
+            run = runs.create(request.settings, self.runs)
         except RunError as error:
             return str(error)
         try:
-            launch.start(run, self._warming.take() if self._warming else None)
+            runs.launch.start(run, self._warming.take() if self._warming else None)
         except (OSError, RuntimeError) as error:
             shutil.rmtree(run.folder, ignore_errors=True)
             return f"The worker cannot be started: {error}"
@@ -51,24 +56,24 @@ class Starting:
 
     def on_run_started(self, message: RunStarted) -> None:
         if message.others:
-            runs = [message.run, *message.others]
-            self.marked = [each.folder for each in runs]
-            self.compare(runs)
+            started = [message.run, *message.others]
+            self.marked = [each.folder for each in started]
+            self.compare(started)
         else:
             self.show_run(message.run)
 
     def on_start_failed(self, message: StartFailed) -> None:
         for screen in self.screen_stack:
-            if isinstance(screen, DesignScreen):
+            if isinstance(screen, parts.DesignScreen):
                 screen.show_failure(message.reason)
 
     @work(thread=True, group="start", exit_on_error=False)
     def resume_run(self, run: Run) -> None:
         """Start a worker that goes on with a run that is over, where its newest checkpoint was taken."""
         try:
-            resuming.checked(run)
-            resuming.prepare(run)
-            launch.start(run)
+            runs.resuming.checked(run)
+            runs.resuming.prepare(run)
+            runs.launch.start(run)
         except (RunError, OSError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or error
             self.call_from_thread(self._tell_error, f"{run.name} cannot go on: {reason}")

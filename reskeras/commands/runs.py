@@ -12,11 +12,11 @@ from typing import Any
 import click
 
 from reskeras.commands.common import CONTEXT, Bar, fail, finite, runs_option
-from reskeras.options import suggest
 from reskeras.run_table import SYMBOLS, cell_lines, deleted_lines, runs_lines, usage_lines
 from reskeras.runs import keeping, listing
 from reskeras.runs.cells import cells, write_cells
 from reskeras.runs.listing import Wanted, ordered, records
+from reskeras.suggestions import suggest
 
 ON_A_SCREEN = 100
 """Runs that a table on a terminal has when nobody says how many."""

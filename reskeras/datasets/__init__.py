@@ -27,8 +27,8 @@ from reskeras.datasets import (
 from reskeras.datasets.dataset import DataError, Dataset, DataShape, first
 from reskeras.datasets.formats import read_for, several
 from reskeras.datasets.known import KNOWN
-from reskeras.options import suggest
 from reskeras.reading import Reading
+from reskeras.suggestions import suggest
 
 __all__ = ["EMBEDDED", "KNOWN", "DataError", "DataShape", "Dataset", "describe", "load", "read_for", "several"]
 

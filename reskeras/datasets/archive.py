@@ -12,7 +12,7 @@ import numpy as np
 
 from reskeras.datasets.dataset import DataError, Dataset, DataShape
 from reskeras.machine import available_memory
-from reskeras.options import suggest
+from reskeras.suggestions import suggest
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 

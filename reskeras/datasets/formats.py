@@ -21,8 +21,8 @@ from reskeras.datasets import (
     text_folders,
 )
 from reskeras.datasets.dataset import DataError, Dataset, DataShape
-from reskeras.options import suggest
 from reskeras.reading import Reading
+from reskeras.suggestions import suggest
 
 TABLES = (".csv", ".parquet", ".pq")
 SENTENCES = (".conllu", ".conll", ".bio", ".iob", ".iob2")

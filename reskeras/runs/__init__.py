@@ -1,26 +1,29 @@
 """Runs as folders: one training, its settings and all it measured, written by one process and read by any."""
 
-from reskeras.runs.csv_files import write_csv
-from reskeras.runs.errors import RunError
-from reskeras.runs.event_files import write_tensorboard
-from reskeras.runs.folder import RUNS_FOLDER, Run, create, create_watched
-from reskeras.runs.listing import find, list_runs, open
-from reskeras.runs.settings import RunSettings, ScriptSettings, TrainingOptions
-from reskeras.runs.tables import Series
+from reskeras.on_demand import on_demand
 
-__all__ = [
-    "RUNS_FOLDER",
-    "Run",
-    "RunError",
-    "RunSettings",
-    "ScriptSettings",
-    "Series",
-    "TrainingOptions",
-    "create",
-    "create_watched",
-    "find",
-    "list_runs",
-    "open",
-    "write_csv",
-    "write_tensorboard",
-]
+_HOMES = {
+    "RUNS_FOLDER": "default_folder",
+    "Run": "folder",
+    "RunError": "errors",
+    "RunSettings": "settings",
+    "ScriptSettings": "settings",
+    "Series": "tables",
+    "TrainingOptions": "settings",
+    "create": "folder",
+    "create_watched": "folder",
+    "find": "listing",
+    "list_runs": "listing",
+    "open": "listing",
+    "write_csv": "csv_files",
+    "write_tensorboard": "event_files",
+}
+_MODULES = ("control", "launch", "listing", "queue", "resuming")
+
+__all__ = list(_HOMES)
+
+__getattr__ = on_demand(__name__, _HOMES, _MODULES)
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

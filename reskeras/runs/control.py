@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reskeras.files import read_json, write_whole
-from reskeras.options import suggest
 from reskeras.runs.settings import MOST_RATE
 from reskeras.runs.statistics import LEVELS
+from reskeras.suggestions import suggest
 
 COMMANDS = ("stop", "pause", "resume", "checkpoint", "learning_rate", "telemetry")
 """What a worker can be asked; the last two take a value."""

@@ -33,18 +33,15 @@ from typing import Any
 import numpy as np
 
 from reskeras.files import read_json, size_of, write_whole
-from reskeras.options import suggest
 from reskeras.printable import printable
 from reskeras.runs import checkpoints, control, labels, liveness, results, shortage, statistics, summaries
+from reskeras.runs.default_folder import RUNS_FOLDER
 from reskeras.runs.errors import RunError
 from reskeras.runs.events import read_events
 from reskeras.runs.series import CURVE, read_rows
 from reskeras.runs.settings import FORMAT, MOST_SETTINGS, RunSettings, ScriptSettings, settings_of, text_of
 from reskeras.runs.tables import Series, Table
-
-RUNS_FOLDER = Path("saved_models")
-"""Where runs are kept when nobody says otherwise, below the working folder."""
-
+from reskeras.suggestions import suggest
 
 LONGEST_NAME = 200
 """Bytes of a run's name: a folder's name holds 255, and in the trash there is more to it."""

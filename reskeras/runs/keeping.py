@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from reskeras.options import suggest
 from reskeras.printable import printable
 from reskeras.runs import liveness
 from reskeras.runs.errors import RunError
 from reskeras.runs.folder import TABLES, Run, check_name
+from reskeras.suggestions import suggest
 
 TRASH = ".trash"
 """The folder, below the folder of runs, with an entry for each run that was deleted: a folder with the run's in it."""

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reskeras.options import suggest
 from reskeras.printable import printable
 from reskeras.runs import labels, liveness, summaries
+from reskeras.runs.default_folder import RUNS_FOLDER
 from reskeras.runs.errors import RunError
-from reskeras.runs.folder import RUNS_FOLDER, Run
+from reskeras.runs.folder import Run
+from reskeras.suggestions import suggest
 
 SORTS = (
     "made", "run", "state", "architecture", "parameters", "step", "loss", "validation_accuracy", "test_accuracy",

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reskeras.options import suggest
 from reskeras.runs.folder import TABLES, Run, RunError
 from reskeras.runs.tables import Series, Table
+from reskeras.suggestions import suggest
 
 KINDS = ("least", "median", "largest")
 """What a window keeps of its steps."""

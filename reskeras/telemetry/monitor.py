@@ -10,10 +10,10 @@ from pathlib import Path
 import keras
 
 from reskeras import backend
-from reskeras.options import suggest
 from reskeras.runs.events import EventWriter
 from reskeras.runs.folder import Run
 from reskeras.runs.statistics import LEVELS, reaches
+from reskeras.suggestions import suggest
 from reskeras.telemetry import ring
 from reskeras.telemetry.drain import Drain
 from reskeras.telemetry.script_run import ScriptRun

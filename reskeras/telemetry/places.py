@@ -10,7 +10,7 @@ import keras
 from reskeras.layers.block import BlockLayer
 from reskeras.layers.residual import Residual
 from reskeras.layers.stack import Stack
-from reskeras.options import suggest
+from reskeras.suggestions import suggest
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,8 @@ async def first_map(app: ReskerasApp, run: RecordedRun) -> dict[str, Any]:
     """Return the seconds from opening a run to its map, from each key to the cursor, to the verdicts, and from a key to
     an open group."""
     async with app.run_test(size=SIZE) as pilot:
+        while not app.screen.query("#start"):
+            await asyncio.sleep(0.02)
         await pilot.pause()
         began = time.monotonic()
         app.open_run(run.run.name)

@@ -111,6 +111,8 @@ async def _draw_all(folder: Path) -> dict[str, str]:
         os.utime(run.settings_path, (NOW - 3600 * (3 - place),) * 2)
     app = ReskerasApp(runs, run=live.run, preferences=Preferences(refresh=0.2))
     async with app.run_test(size=SIZES[0]) as pilot:
+        while not app.screen.query("#status"):
+            await asyncio.sleep(0.02)
         for size in SIZES:
             await pilot.resize_terminal(*size)
             app.show_run(live.run)

@@ -56,7 +56,7 @@ from reskeras_tui.demo import unpack
 async def story(folder):
     app = ReskerasApp(Path(folder), compared=unpack(Path(folder)), replay=True)
     async with app.run_test(size=(80, 24)) as pilot:
-        while app.screen._comparison is None:
+        while not app.screen.query("#compare-note") or app.screen._comparison is None:
             await pilot.pause(0.05)
         await pilot.press("end", "5", "enter")
 with tempfile.TemporaryDirectory() as folder:

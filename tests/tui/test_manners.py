@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 from recorded import RecordedRun
 from reskeras_tui import keymap, preferences
-from reskeras_tui.app import SCREENS, ReskerasApp
+from reskeras_tui.app import ReskerasApp, named_classes
 from reskeras_tui.plots import colours
 from reskeras_tui.preferences import Preferences
 from reskeras_tui.program import main
@@ -61,7 +61,7 @@ def test_the_example_names_every_action_and_reads_as_the_defaults(file):
     known = preferences.load()
     assert known.keys["live.stop"] == "s" and known.keys["compare.maps"] == "4"
     # All actions with the keys that they have anyway: nothing clashes.
-    assert keymap.keymap(SCREENS, known.keys, file)
+    assert keymap.keymap(named_classes(), known.keys, file)
     again = CliRunner().invoke(main, ["config", "--write"])
     assert again.exit_code == 2 and "is there already" in again.output
 

@@ -20,6 +20,8 @@ from textual.strip import Strip
 
 from reskeras.report.colours import palette
 
+from .glyph_sets import GLYPH_SETS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -33,9 +35,6 @@ RAMP = " .:-=+*#%@"
 
 EMPTY_TEXT = "waiting for the first step"
 """What a plot without data says."""
-
-GLYPH_SETS = ("braille", "block", "ascii")
-"""Glyph sets for lines, finest first."""
 
 
 class ColourDepth(IntEnum):

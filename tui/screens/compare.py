@@ -24,6 +24,7 @@ from reskeras.runs import Run
 
 from .. import words
 from ..comparing import LETTERS, Compared, CompareReader, Comparison, common, headline, labels, shared_range
+from ..keymap import named_actions
 from ..plots.lettered import LetteredPlot
 from ..plots.lines import Series
 from ..repainting import RepaintingScreen
@@ -62,6 +63,7 @@ class RunsCompared(Message):
         return isinstance(message, RunsCompared)
 
 
+@named_actions("compare")
 class CompareScreen(RepaintingScreen):
     """Compare runs on shared scales, as they stand or played again from their start.
 

@@ -21,6 +21,7 @@ from reskeras.runs import RunSettings
 from reskeras.speeds import Choice, Workload, choose, kept, nearest, on_backend
 
 from ..command_line import command_line
+from ..keymap import named_actions
 from ..messages import RequestChecked
 from ..snippet import python_snippet
 from ..twin import twin_of
@@ -104,6 +105,7 @@ class DesignBody(Horizontal):
             yield Static("", id="command", markup=False)
 
 
+@named_actions("design")
 class DesignScreen(Screen):
     """Choose everything about a run, see its network, and start it."""
 

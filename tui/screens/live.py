@@ -16,6 +16,7 @@ from reskeras.runs.folder import LIVE_STATES
 
 from ..courses import QUANTITIES, View
 from ..follow import Snapshot
+from ..keymap import named_actions
 from ..repainting import RepaintingScreen
 from ..widgets.curves_pane import CurvesPane
 from ..widgets.fitting_footer import FittingFooter, fitted
@@ -46,6 +47,7 @@ COMMANDS = ("stop", "adjust", "checkpoint")
 """Actions that ask something of a worker."""
 
 
+@named_actions("live")
 class LiveScreen(RepaintingScreen):
     """Follow one run.
 
@@ -75,6 +77,8 @@ class LiveScreen(RepaintingScreen):
         Binding("q", "app.quit", "Quit"),
     ]
     AUTO_FOCUS = "#heatmap"
+    PLAYS_AGAIN: ClassVar = True
+    """Whether the run can be played again from here."""
 
     def __init__(self, run: Run) -> None:
         super().__init__()
@@ -108,6 +112,10 @@ class LiveScreen(RepaintingScreen):
     def active_bindings(self) -> dict[str, ActiveBinding]:
         """The keys, of which so many are shown in the footer as fit."""
         return fitted(super().active_bindings, FIRST_KEYS, self.app)
+
+    def shown_runs(self) -> list[Run]:
+        """Return the run that is watched."""
+        return [self.run]
 
     def show(self, snapshot: Snapshot) -> None:
         """Show how the run stands."""

@@ -16,6 +16,7 @@ from reskeras.runs import Run, RunError
 
 from ..courses import values_at
 from ..follow import Snapshot
+from ..keymap import named_actions
 from ..replaying import Player, cut
 from ..rows import Row
 from ..widgets.fitting_footer import fitted
@@ -43,6 +44,7 @@ class SheetRead(Message):
         self.rows, self.step, self.sheet = rows, step, sheet
 
 
+@named_actions("replay")
 class ReplayScreen(LiveScreen):
     """Play a recorded run.
 
@@ -63,6 +65,7 @@ class ReplayScreen(LiveScreen):
         Binding("minus", "speed(-1)", "Slower", key_display="-"),
         Binding("g", "leave", "As it stands"),
     ]
+    PLAYS_AGAIN: ClassVar = False
 
     def __init__(self, run: Run, speed: int | None = None) -> None:
         super().__init__(run)

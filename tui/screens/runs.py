@@ -20,6 +20,7 @@ from reskeras.runs.folder import LIVE_STATES, check_name
 
 from .. import run_list, words
 from ..comparing import LETTERS
+from ..keymap import named_actions
 from ..messages import RunsListed
 from ..widgets.fitting_footer import FittingFooter, fitted
 from ..widgets.run_table import SORTABLE, RunTable
@@ -61,6 +62,7 @@ class FilterInput(Input):
         self.screen.query_one(RunTable).focus()
 
 
+@named_actions("runs")
 class RunsScreen(Screen):
     """Choose runs: to open, compare, play again, name, tag or delete."""
 
