@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from norms import weights_header, write_norms
 
-from reskeras.runs import Run, RunError
+from reskeras.runs import Run, RunError, tables
 from reskeras.runs.tables import Header, Table, TableError, TableWriter, extremes, header
 
 pytestmark = pytest.mark.any_backend
@@ -24,7 +24,7 @@ def two_columns(window_rows: int = 4) -> Header:
     return Header(("height", "depth"), {"each": ("a", "b")}, {"each": (1, 0)}, window_rows, {})
 
 
-@given(values=arrays.arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(1, 3)), elements=WITH_GAPS))
+@given(values=arrays.arrays(np.float32, st.tuples(st.integers(1, 20), st.integers(1, 3)), elements=WITH_GAPS))
 def test_a_window_keeps_least_median_and_largest(values):
     least, median, largest = extremes(values)
     for column in range(values.shape[1]):
@@ -38,9 +38,11 @@ def test_a_window_keeps_least_median_and_largest(values):
         np.testing.assert_allclose(median[column], np.float32(middle), rtol=1e-6)
 
 
+@pytest.mark.parametrize("at_once", [tables.AT_ONCE, 0])
 @given(pieces=st.lists(st.integers(1, 30), min_size=1, max_size=12))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_a_table_does_not_depend_on_how_its_steps_arrive(tmp_path_factory, pieces):
+def test_a_table_does_not_depend_on_how_its_steps_arrive(tmp_path_factory, monkeypatch, at_once, pieces):
+    monkeypatch.setattr(tables, "AT_ONCE", at_once)
     path = tmp_path_factory.mktemp("table") / "some"
     steps = np.arange(1, sum(pieces) + 1)
     values = np.random.default_rng(0).normal(size=(len(steps), 2, 2)).astype(np.float32)
@@ -60,6 +62,26 @@ def test_a_table_does_not_depend_on_how_its_steps_arrive(tmp_path_factory, piece
         np.testing.assert_array_equal(found.least[row], inside.min(0))
         np.testing.assert_allclose(found.median[row], np.median(inside, 0), rtol=1e-6)
         np.testing.assert_array_equal(found.largest[row], inside.max(0))
+
+
+def test_a_long_window_is_written_now_and_then_and_whole_when_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "AT_ONCE", 0)
+    writer = TableWriter(tmp_path / "some", two_columns(window_rows=1))
+    values = np.random.default_rng(0).normal(size=(40, 2, 2)).astype(np.float32)
+    written = []
+    for step in range(1, 41):
+        writer.add(np.array([step]), values[step - 1 : step])
+        found = Table(tmp_path / "some").series("height", "each")
+        first, last = found.first[-1], found.last[-1]
+        written.append(int(last))
+        assert step - last < (step - first + 1) / tables.NEW_SHARE
+        np.testing.assert_allclose(found.median[-1], np.median(values[first - 1 : last, 0, ::-1], 0), rtol=1e-6)
+    # The window of steps 16 to 31.
+    assert sorted({each for each in written if each > 15})[:10] == [16, 17, 18, 19, 21, 23, 26, 30, 31, 32]
+    assert written[-1] < 40
+    writer.flush()
+    assert Table(tmp_path / "some").series("height", "each").last[-1] == 40
+    writer.close()
 
 
 def test_a_table_goes_on_where_it_ended(tmp_path):

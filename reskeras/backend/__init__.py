@@ -13,7 +13,7 @@ from reskeras.backend.measuring import (
     values_now,
     weight_statistics,
 )
-from reskeras.backend.operations import batch_norm, write_row
+from reskeras.backend.operations import batch_norm, count_in, vector, write_row
 from reskeras.backend.probing import enter, leave_behind
 from reskeras.backend.process import (
     compile_whole_step,
@@ -44,6 +44,7 @@ __all__ = [
     "can_gather",
     "can_record",
     "compile_whole_step",
+    "count_in",
     "devices",
     "draw_each",
     "dropout_at",
@@ -72,6 +73,7 @@ __all__ = [
     "summed_gradients",
     "unrolls_convolutions",
     "values_now",
+    "vector",
     "version",
     "weight_statistics",
     "without_tensorflow",

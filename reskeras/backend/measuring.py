@@ -8,13 +8,14 @@ from typing import Any
 
 import keras
 
+from reskeras.backend import torch_measuring
 from reskeras.backend.process import name
 
 
 def weight_statistics(
     gradients: Sequence[Any],
     clipped: Sequence[Any] | None,
-    before: Sequence[Any],
+    kept: Kept,
     after: Sequence[Any],
     stacked: Sequence[bool],
     zeros: bool = False,
@@ -27,7 +28,8 @@ def weight_statistics(
     Args:
         gradients: of each weight.
         clipped: the same after clipping; None where nothing is clipped, which gives NaN.
-        before, after: each weight before the step, whose place may be taken, and after it.
+        kept: the weights before the step; they cannot be asked for once more.
+        after: each weight after the step.
         stacked: for each, whether it is many in one, whose rows each have a column of their own.
         zeros: whether to count zeros; otherwise they are NaN.
     """
@@ -35,28 +37,17 @@ def weight_statistics(
     if name() == "tensorflow":
         gradients = [_rows_summed(each) for each in gradients]
         clipped = clipped and [_rows_summed(each) for each in clipped]
-    norm, weight = norms(gradients, stacked), norms(before, stacked)
+    norm, weight = norms(gradients, stacked), kept.norms()
     missing = ops.full_like(norm, float("nan"))
     rows = [
         norm,
         missing if clipped is None else norms(clipped, stacked),
         weight,
-        norms(_differences(before, after), stacked),
+        kept.changes(after),
         *_not_finite(norm, gradients, stacked),
         _counts(lambda each: each == 0, whole, stacked) if zeros else missing,
     ]
     return ops.stack(rows)
-
-
-def _differences(before, after):
-    """Return by how much each tensor differs, up to the sign."""
-    if name() != "torch":
-        return [b - a for a, b in zip(before, after, strict=True)]
-    import torch
-
-    # In the place of what was before, which nobody needs any more.
-    torch._foreach_sub_(list(before), list(after))
-    return before
 
 
 def _not_finite(norm, gradients, stacked):
@@ -79,7 +70,7 @@ def _not_finite(norm, gradients, stacked):
     if norm.device.type != "cpu":
         # Whoever asks a GPU whether there are any waits for it.
         return [each(norm).float() for each in (torch.isnan, torch.isinf)]
-    return [torch.zeros_like(norm)] * 2 if bool(torch.isfinite(norm).all()) else counts()
+    return [torch.zeros_like(norm)] * 2 if torch_measuring.are_finite(norm) else counts()
 
 
 def _counts(condition, tensors, stacked):
@@ -100,7 +91,7 @@ def norms(tensors: Sequence[Any], stacked: Sequence[bool]) -> Any:
         stacked: for each, whether it is many in one, whose rows each have a norm of their own.
     """
     if name() == "torch":
-        return _norms_torch(tensors, stacked)
+        return torch_measuring.norms(tensors, stacked)
     if name() == "tensorflow":
         tensors = [_rows_summed(each) for each in tensors]
     squares = []
@@ -109,31 +100,6 @@ def norms(tensors: Sequence[Any], stacked: Sequence[bool]) -> Any:
         axes = tuple(range(1, len(square.shape))) if rows else None
         squares.append(keras.ops.reshape(keras.ops.sum(square, axes), (-1,)))
     return keras.ops.sqrt(keras.ops.concatenate(squares))
-
-
-SHORT_STACK = 32
-"""So many rows are measured as tensors of their own by PyTorch, all of a list in one call."""
-
-
-def _norms_torch(tensors, stacked):
-    import torch
-
-    # PyTorch accumulates narrower numbers in float32 by itself, and refuses wider ones.
-    tensors = [each.float() if each.dtype == torch.float64 else each for each in tensors]
-    long = [rows and len(each) > SHORT_STACK for each, rows in zip(tensors, stacked, strict=True)]
-    single = []
-    for each, rows, is_long in zip(tensors, stacked, long, strict=True):
-        single += () if is_long else each.unbind(0) if rows else (each,)
-    found = torch._foreach_norm(single, 2, torch.float32) if single else ()
-    if not any(long):
-        return torch.stack(found)
-    norms, parts = iter(found), []
-    for each, rows, is_long in zip(tensors, stacked, long, strict=True):
-        if is_long:
-            parts.append(torch.linalg.vector_norm(each.flatten(1), dim=1, dtype=torch.float32))
-        else:
-            parts += [next(norms).reshape(1) for _ in range(len(each) if rows else 1)]
-    return torch.cat(parts)
 
 
 def values_now(variables: Sequence[keras.Variable]) -> list[Any]:
@@ -149,25 +115,46 @@ class Kept:
     """Keeps values of variables as they are before a step, whatever the step assigns."""
 
     def __init__(self):
-        self._buffers: list[Any] = []
+        self._values: list[Any] = []
+        self._stacked: list[bool] = []
+        self._norms = None
 
-    def values(self, variables: Sequence[keras.Variable]) -> list[Any]:
-        """Return the values of variables now; on PyTorch they are good until this is called again."""
-        values = values_now(variables)
+    def take(self, variables: Sequence[keras.Variable], stacked: Sequence[bool]) -> None:
+        """Keep the values of variables as they are now.
+
+        Args:
+            variables: the variables.
+            stacked: as in `norms`.
+        """
+        values, self._stacked = values_now(variables), list(stacked)
         if name() == "tensorflow":
             import tensorflow as tf
 
-            return [tf.identity(each) for each in values]
-        if name() == "jax":
-            return values
+            values = [tf.identity(each) for each in values]
+        if name() != "torch":
+            self._values = values
+            return
         import torch
 
         # Optimizers there change weights in place.
-        if [each.shape for each in self._buffers] == [each.shape for each in values]:
-            torch._foreach_copy_(self._buffers, values)
-        else:
-            self._buffers = list(torch._foreach_add(values, 0))
-        return list(self._buffers)
+        if [each.shape for each in self._values] != [each.shape for each in values]:
+            self._values = [torch.empty_like(each) for each in values]
+        self._norms = torch_measuring.copied(values, self._values, self._stacked)
+
+    def norms(self) -> Any:
+        """Return the norms of the values that are kept, as one float32 vector."""
+        return self._norms if name() == "torch" else norms(self._values, self._stacked)
+
+    def changes(self, after: Sequence[Any]) -> Any:
+        """Return the norms of what was added to the values; they are no longer kept.
+
+        Args:
+            after: the values after the step.
+        """
+        if name() == "torch":
+            return torch_measuring.changes(self._values, after, self._stacked)
+        before, self._values = self._values, []
+        return norms([b - a for a, b in zip(after, before, strict=True)], self._stacked)
 
 
 def over_replicas(gradients: Sequence[Any]) -> Sequence[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,17 +10,47 @@ import keras
 from reskeras.backend.process import name
 
 
-def write_row(variable: keras.Variable, index: Any, row: Any) -> None:
+def count_in(variable: keras.Variable) -> Any:
+    """Return the whole number that a variable holds: one of Python's where it can be had at once, which is on PyTorch
+    without a compiler on a CPU, else a tensor of int32."""
+    if name() == "torch" and _is_at_hand(variable.value):
+        return int(variable.value)
+    return keras.ops.cast(keras.ops.convert_to_tensor(variable), "int32")
+
+
+def vector(numbers: Sequence[Any]) -> Any:
+    """Return numbers, and tensors of one number each, as one float32 vector."""
+    if name() == "torch" and all(not hasattr(each, "device") or _is_at_hand(each) for each in numbers):
+        import torch
+
+        return torch.tensor([float(each) for each in numbers], device="cpu")
+    return keras.ops.stack([keras.ops.cast(each, "float32") for each in numbers])
+
+
+def _is_at_hand(tensor: Any) -> bool:
+    import torch
+
+    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def write_row(variable: keras.Variable, index: Any, parts: Sequence[Any]) -> None:
     """Write one row of a matrix variable in place, leaving every other row untouched whatever values it holds.
 
     Args:
         variable: (rows, columns).
-        index: an integer tensor, the row.
-        row: (columns,).
+        index: a whole number, as `count_in` gives it, the row.
+        parts: vectors, which together make up the row.
     """
     if name() == "torch":
-        variable.value.index_copy_(0, index.reshape(1).long(), row[None])
-    elif name() == "tensorflow":
+        import torch
+
+        if isinstance(index, int):
+            torch.cat(list(parts), out=variable.value.detach()[index])
+        else:
+            variable.value.index_copy_(0, index.reshape(1).long(), torch.cat(list(parts))[None])
+        return
+    row = keras.ops.concatenate(list(parts))
+    if name() == "tensorflow":
         import tensorflow as tf
 
         variable.value.scatter_update(tf.IndexedSlices(row[None], tf.reshape(index, (1,))))

@@ -66,7 +66,8 @@ class StateReader:
 
 
 FEW_ROWS, LARGE = 8, 2**20
-"""Of a ring of more than so many bytes only its last rows are copied, where so few are new."""
+"""On JAX, of a ring of more than so many bytes only its last rows are copied, where so few are new: each other number
+of rows would be compiled anew."""
 
 
 class RingReader:
@@ -80,7 +81,6 @@ class RingReader:
 
     def __init__(self, model: keras.Model, rings: Sequence[tuple[keras.Variable, keras.Variable]], every: int):
         self._reader = StateReader(model, [each for pair in rings for each in pair])
-        self._few = [ring.shape[0] > FEW_ROWS and 4 * ring.shape[0] * ring.shape[1] > LARGE for ring, _ in rings]
         self._every = every
 
     def copy(self, count: int) -> list[Any]:
@@ -91,9 +91,16 @@ class RingReader:
         """
         values = self._reader.values()
         return [
-            _newest_rows(ring, updates, self._every) if few and count <= FEW_ROWS else _copied(ring)
-            for ring, updates, few in zip(values[::2], values[1::2], self._few, strict=True)
+            _newest_rows(ring, updates, self._every, rows) if (rows := _rows_to_copy(ring, count)) else _copied(ring)
+            for ring, updates in zip(values[::2], values[1::2], strict=True)
         ]
+
+
+def _rows_to_copy(ring: Any, count: int) -> int | None:
+    """Return how many of a ring's newest rows are copied, of which so many are new at most; None for all."""
+    if name() == "jax":
+        return FEW_ROWS if count <= FEW_ROWS < len(ring) and 4 * ring.shape[0] * ring.shape[1] > LARGE else None
+    return count if 2 * count <= ring.shape[0] else None
 
 
 def _copied(value: Any) -> Any:
@@ -111,18 +118,18 @@ def _copied(value: Any) -> Any:
     return copy
 
 
-def _newest_rows(ring: Any, updates: Any, every: int) -> Any:
+def _newest_rows(ring: Any, updates: Any, every: int, count: int) -> Any:
     if name() != "jax":
-        return _newest(ring, updates, every)
-    rows = _newest_jax()(ring, updates, every)
+        return _newest(ring, updates, every, count)
+    rows = _newest_jax()(ring, updates, every, count)
     rows.copy_to_host_async()
     return rows
 
 
-def _newest(ring, updates, every):
+def _newest(ring, updates, every, count):
     ops = keras.ops
     place = ops.floor_divide(ops.convert_to_tensor(updates), every)
-    places = ops.arange(-FEW_ROWS, 0) + ops.cast(place, "int32")
+    places = ops.arange(-count, 0, dtype="int32") + ops.cast(place, "int32")
     return ops.take(ops.convert_to_tensor(ring), ops.mod(places, ring.shape[0]), axis=0)
 
 
@@ -130,7 +137,7 @@ def _newest(ring, updates, every):
 def _newest_jax():
     import jax
 
-    return jax.jit(_newest, static_argnums=2)
+    return jax.jit(_newest, static_argnums=(2, 3))
 
 
 def as_numpy(tensor: Any) -> np.ndarray:

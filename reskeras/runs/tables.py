@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -23,6 +24,9 @@ FORMAT = 2
 MOST_ROWS, LEAST_ROWS, ROW_BYTES = 4096, 128, 2**24
 """Windows of one length: as many as take `ROW_BYTES`, within the two bounds."""
 
+AT_ONCE, NEW_SHARE = 2**18, 4
+"""An open window of more than so many numbers is written anew once a quarter of its steps is new: each time all of its
+steps are sorted, and it is not to take the longer the longer a run lasts."""
 
 MOST_HEADER, MOST_ROW, MOST_BYTES = 2**25, 2**25, 2**34
 """Bytes of a header, of a row, and of all rows: several times what ten thousand layers take."""
@@ -84,7 +88,8 @@ def header(statistics, groups, columns, **facts) -> Header:
 
 
 class TableWriter:
-    """Writes a table step by step: the window that is open is on the disk too, and is written anew as it grows.
+    """Writes a table step by step: the window that is open is on the disk too, and is written anew as it grows, a long
+    and wide one now and then.
 
     Where the table is there already it goes on, in a new window.
 
@@ -109,6 +114,7 @@ class TableWriter:
         self._place = os.fstat(self._descriptor).st_size // self._row.itemsize
         self._steps: list[np.ndarray] = []
         self._values: list[np.ndarray] = []
+        self._on_disk, self._has_failed = 0, False
 
     def add(self, steps: np.ndarray, values: np.ndarray) -> None:
         """Append steps.
@@ -134,14 +140,34 @@ class TableWriter:
             start = end
             if len(self._steps) == length:
                 ready.append(self._window())
-                place, self._steps, self._values = place + 1, [], []
-        if self._steps:
+                place, self._steps, self._values, self._on_disk = place + 1, [], [], 0
+        if self._is_due():
             ready.append(self._window())
-        content = b"".join(each.tobytes() for each in ready)
-        offset, self._place = self._place * self._row.itemsize, place
-        while content:
-            written = os.pwrite(self._descriptor, content, offset)
-            content, offset = content[written:], offset + written
+            self._on_disk = len(self._steps)
+        self._write(ready)
+        self._place = place
+
+    def _is_due(self) -> bool:
+        """Return whether the open window is to be written with the steps that are new in it."""
+        new = len(self._steps) - self._on_disk
+        return new > 0 and (len(self._steps) * self._values[0].size <= AT_ONCE or NEW_SHARE * new >= len(self._steps))
+
+    def _write(self, rows: list[np.ndarray]) -> None:
+        """Write rows from the first on that is not complete on the disk."""
+        content, offset = b"".join(each.tobytes() for each in rows), self._place * self._row.itemsize
+        try:
+            while content:
+                written = os.pwrite(self._descriptor, content, offset)
+                content, offset = content[written:], offset + written
+        except OSError:
+            self._has_failed = True
+            raise
+
+    def _write_open(self) -> None:
+        """Have all steps on the disk, unless writing has failed: then the last row there may be a half one."""
+        if self._on_disk < len(self._steps) and not self._has_failed:
+            self._write([self._window()])
+            self._on_disk = len(self._steps)
 
     def _window(self) -> np.ndarray:
         return self._rows(self._steps[0], self._steps[-1], extremes(np.stack(self._values))[None])
@@ -157,11 +183,18 @@ class TableWriter:
         return self._place, np.frombuffer(row.tobytes(), np.uint8)
 
     def flush(self) -> None:
-        """Wait until everything written is on the disk."""
+        """Wait until everything is on the disk.
+
+        Raises:
+            OSError: where the disk takes less than everything.
+        """
+        self._write_open()
         os.fsync(self._descriptor)
 
     def close(self) -> None:
-        """End writing."""
+        """End writing; what the disk has no room for is left out."""
+        with suppress(OSError):
+            self._write_open()
         os.close(self._descriptor)
 
 
@@ -182,18 +215,56 @@ def cut_table(path: Path, rows: int, last: np.ndarray) -> None:
         cut(file, rows * _read_header(head).row.itemsize, last.tobytes())
 
 
+SHORT = 16
+"""So few rows are sorted by comparing whole rows, which takes a fraction of what NumPy takes to sort every column."""
+
+
 def extremes(values: np.ndarray) -> np.ndarray:
     """Return least, median and largest of the first axis: (3, ...).
 
     Least and median are of the numbers alone; the largest is not a number where any value is none.
     """
-    found = np.sort(values, axis=0)  # What is not a number comes last.
-    count = np.maximum((~np.isnan(values)).sum(axis=0), 1)
-    low = np.take_along_axis(found, ((count - 1) // 2)[None], axis=0)[0]
-    high = np.take_along_axis(found, (count // 2)[None], axis=0)[0]
+    if len(values) == 1:
+        return np.broadcast_to(values, (3, *values.shape[1:]))
+    gaps = np.isnan(values)
+    numbers = len(values) - gaps.sum(axis=0)
+    # What is not a number comes last.
+    found = np.where(gaps, np.inf, values)
+    found = np.sort(found, axis=0) if len(found) > SHORT else _sorted(found)
+    if ((numbers == 0) | (numbers == len(values))).all():
+        low, high = found[(len(found) - 1) // 2], found[len(found) // 2]
+    else:
+        places = np.maximum(numbers - 1, 0) // 2, numbers // 2
+        low, high = (np.take_along_axis(found, each[None], axis=0)[0] for each in places)
     with np.errstate(invalid="ignore", over="ignore"):
         middle = np.where(low == high, low, low / 2 + high / 2)
-    return np.stack([found[0], middle, found[-1]])
+    ends = np.where(numbers > 0, np.stack([found[0], middle]), np.nan)
+    return np.concatenate([ends, np.where(numbers == len(values), found[-1], np.nan)[None]])
+
+
+def _sorted(rows: np.ndarray) -> np.ndarray:
+    """Return rows with each column sorted, by Batcher's odd-even merges (1968); they are written over."""
+    room = np.empty_like(rows[0])
+    for low, high in _comparisons(len(rows)):
+        np.minimum(rows[low], rows[high], out=room)
+        np.maximum(rows[low], rows[high], out=rows[high])
+        rows[low] = room
+    return rows
+
+
+@lru_cache(maxsize=SHORT)
+def _comparisons(count: int) -> tuple[tuple[int, int], ...]:
+    """Return which of so many rows are compared, one pair after another, so that they are in order at the end."""
+    found, merged = [], 1
+    while merged < count:
+        apart = merged
+        while apart:
+            starts = range(apart % merged, count - apart, 2 * apart)
+            pairs = [(start + each, start + each + apart) for start in starts for each in range(apart)]
+            found += [(a, b) for a, b in pairs if b < count and a // (2 * merged) == b // (2 * merged)]
+            apart //= 2
+        merged *= 2
+    return tuple(found)
 
 
 class Series(NamedTuple):

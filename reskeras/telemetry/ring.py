@@ -50,7 +50,7 @@ class _Recording:
         updates: how many updates the optimizer has made.
         squares: where gradients are accumulated, the sum of the squared norms of those so far.
         hidden: whether the ring is none of the optimizer's variables for now.
-        weights, place: what is measured, and the place of each by its key.
+        weights, stacked, place: what is measured, whether each is many in one, and the place of each by its key.
         probes: the probes' variables, and the place of each by its key.
         now: of the step that is being traced or run.
     """
@@ -64,6 +64,7 @@ class _Recording:
     squares: keras.Variable | None = None
     hidden: bool = False
     weights: list[keras.Variable] = field(default_factory=list)
+    stacked: list[bool] = field(default_factory=list)
     place: dict = field(default_factory=dict)
     probes: list[keras.Variable] = field(default_factory=list)
     probe_place: dict = field(default_factory=dict)
@@ -77,14 +78,14 @@ class _Step:
         scale: the factor of the loss, None where it is constant.
         variables, present: the weights that got a gradient, and their places among all.
         gradients, clipped: of these, clipped is None where nothing is.
-        before, kept: the values of these weights before the step, and what keeps them.
+        kept: the values of these weights before the step.
         micro_square: the mean of the squared norms of accumulated gradients.
         probed: the place of a probe -> what it saw.
     """
 
     def __init__(self):
         self.scale = self.clipped = self.micro_square = None
-        self.variables, self.present, self.gradients, self.before = [], [], [], []
+        self.variables, self.present, self.gradients = [], [], []
         self.probed = {}
         self.kept = backend.Kept()
 
@@ -100,6 +101,7 @@ class _GradientRing:
         probes = [v for v in variables if self._overwrite_variable_with_gradient(v)]
         recording.weights = [v for v in variables if not self._overwrite_variable_with_gradient(v)]
         recording.probes = [v for v in probes if hasattr(v, "probe")]
+        recording.stacked = [slices_of(each) is not None for each in recording.weights]
         recording.place = {self._var_key(each): place for place, each in enumerate(recording.weights)}
         recording.probe_place = {self._var_key(each): place for place, each in enumerate(recording.probes)}
         width = len(HEAD) + len(MEASURED) * sum(map(rows_of, recording.weights))
@@ -159,7 +161,8 @@ class _GradientRing:
                 # Each replica's loss is its share of the whole batch's.
                 squares = keras.ops.sum(keras.ops.square(backend.norms(grads, [False] * len(grads))))
                 recording.now.micro_square = backend.over_replicas([squares])[0] * recording.parts
-            recording.now.before = recording.now.kept.values(recording.now.variables)
+            stacked = [recording.stacked[place] for place in recording.now.present]
+            recording.now.kept.take(recording.now.variables, stacked)
         return super()._clip_gradients(grads)
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
@@ -172,29 +175,22 @@ class _GradientRing:
 
     def _write_row(self, learning_rate) -> None:
         ops, recording = keras.ops, self._recording
-        stacked = [slices_of(recording.weights[place]) is not None for place in recording.now.present]
+        stacked = [recording.stacked[place] for place in recording.now.present]
         measured = backend.weight_statistics(
             recording.now.gradients,
             recording.now.clipped,
-            recording.now.before,
+            recording.now.kept,
             backend.values_now(recording.now.variables),
             stacked,
             zeros=reaches(recording.level, "deep"),
         )
-        recording.now.gradients, recording.now.clipped, recording.now.before = [], None, []
-        accumulated = self.gradient_accumulation_steps or 1
-        step = ops.cast(ops.floor_divide(ops.convert_to_tensor(self._iterations), accumulated), "int32")
+        recording.now.gradients, recording.now.clipped = [], None
+        step = backend.count_in(self._iterations) // (self.gradient_accumulation_steps or 1)
         scale = recording.now.scale if recording.now.scale is not None else self.loss_scale_factor or 1.0
-        head = [
-            ops.mod(step + 1, _WRAP),
-            learning_rate,
-            scale,
-            recording.now.micro_square if recording.parts > 1 else 0,
-        ]
-        head = ops.stack([ops.cast(each, "float32") for each in head])
+        micro_square = recording.now.micro_square if recording.parts > 1 else 0
+        head = backend.vector([(step + 1) % _WRAP, learning_rate, scale, micro_square])
         row = [head, ops.reshape(self._in_place(measured), (-1,)), *self._probed()]
-        rows = recording.ring.shape[0]
-        backend.write_row(recording.ring, ops.mod(step, rows), ops.concatenate(row))
+        backend.write_row(recording.ring, step % recording.ring.shape[0], row)
 
     def _in_place(self, measured):
         """Return measurements of the weights that got a gradient as those of all; of the others they are NaN, and a

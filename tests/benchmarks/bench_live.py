@@ -165,9 +165,9 @@ async def first_map(app: ReskerasApp, run: RecordedRun) -> dict[str, Any]:
 
 
 def first_paint(folder: Path, times: int = 9) -> tuple[list[float], list[float]]:
-    """Return the seconds from starting the program to its first signs, and to its whole first screen, each in a
-    terminal of its own, sorted."""
-    first, whole = [], []
+    """Return the seconds from starting the program to its whole frame, and to the form with the plan beside it, each in
+    a terminal of its own, sorted."""
+    frame, form = [], []
     command = [sys.executable, "-m", "reskeras_tui", "--runs", str(folder)]
     for _ in range(times):
         ours, theirs = pty.openpty()
@@ -175,7 +175,7 @@ def first_paint(folder: Path, times: int = 9) -> tuple[list[float], list[float]]
         began = time.monotonic()
         program = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
         shown = b""
-        for part, times_of_part in ((b"reskeras", first), (b"Quit", whole)):
+        for part, times_of_part in ((b"Quit", frame), (b"y = x", form)):
             while part not in shown:
                 shown += os.read(ours, 2**16)
             times_of_part.append(time.monotonic() - began)
@@ -186,7 +186,7 @@ def first_paint(folder: Path, times: int = 9) -> tuple[list[float], list[float]]
                 os.read(ours, 2**16)
         os.close(ours)
         os.close(theirs)
-    return sorted(first), sorted(whole)
+    return sorted(frame), sorted(form)
 
 
 def compute() -> None:
@@ -246,7 +246,7 @@ if __name__ == "__main__":
     collect_seldom()
     if chosen.what in ("start", "all"):
         with tempfile.TemporaryDirectory() as empty:
-            for what, found in zip(("first signs", "whole screen"), first_paint(Path(empty)), strict=True):
+            for what, found in zip(("frame", "form and plan"), first_paint(Path(empty)), strict=True):
                 print(f"{what}: {np.median(found):.2f} s, the median of {found[0]:.2f} to {found[-1]:.2f}", flush=True)
     if chosen.what in ("live", "all"):
         live(110, 1000, chosen.seconds)
