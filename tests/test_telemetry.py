@@ -250,6 +250,11 @@ def test_layer_table_names_layers_and_blocks(tmp_path):
     assert norms.shape == (len(steps), len(names))
 
 
+def test_rows_of_a_ring_are_found_after_more_steps_without_measuring_than_it_holds():
+    steps, _ = ring.new_rows(np.array([[5001, 0], [5002, 0], [-1, 0], [4, 0]], "float32"), 5)
+    assert steps.tolist() == [5001, 5002]
+
+
 def test_rows_of_a_copied_ring_across_the_wrap_of_the_counter():
     wrap = 2**24
     copied = np.full((64, 2), -1.0, "float32")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,12 +25,14 @@ class _Known(NamedTuple):
     """A tensor whose norm is known, for as long as the next block is looked at, which mostly adds to it.
 
     Attributes:
-        name: its `identity`.
-        array: the numbers; while they are held, no other tensor comes to lie where they are.
+        given: the tensor as the next block gets it.
+        version: counts what was written over it.
+        array: the numbers.
         square: the sum of their squares.
     """
 
-    name: tuple
+    given: Any
+    version: int
     array: Any
     square: float
 
@@ -39,73 +41,75 @@ class SeenOnCPU:
     """The statistics of blocks in one step.
 
     Args:
-        places: how many blocks there are.
+        values: (blocks, slots), any tensor.
+        columns, missing: as in `seats`.
     """
 
-    def __init__(self, places: int):
-        self._facts: list[tuple[float, ...] | None] = [None] * places
-        self._back: dict[int, float] = {}
+    def __init__(self, values: Any, columns: dict[str, int], missing: float):
+        self._shape, self._missing = values.shape, missing
+        self._columns = [columns[each] for each in ("mean_square", "dead_share", "branch_square", "skip_square")]
+        self._back = columns["gradient_square"]
+        # A list, for a step ends with cold caches: then each of NumPy's calls takes many times what it takes else.
+        self._numbers = [missing] * values.numel()
         self._outputs: dict[int, tuple[Any, int]] = {}
         self._last: _Known | None = None
 
-    def see(self, place: int, y: Any, skip: Any, channels: int, is_differentiated: bool) -> None:
+    def see(self, place: int, y: Any, skip: Any, channels: int, given: Any) -> None:
         """Measure a block's output.
 
         Args:
             place: the block's.
-            y: the output, detached.
-            skip: what the block added to, detached, or None.
+            y: the output.
+            skip: what the block added to, or None.
             channels: the axis of y's channels.
-            is_differentiated: whether y's gradient will come.
+            given: what the next block gets in y's place: y itself, or where y's gradient will come, a view of it.
         """
         array = _array(y)
-        square = _product(array, array)
-        branch = skipped = math.nan
+        size, square, dead = array.size, _product(array, array), _dead_share(array, channels)
+        branch = skipped = missing = self._missing
         if skip is not None:
             other = self._known(skip)
-            skipped = other.square / array.size
-            branch = _squared_distance(array, other.array, square, other.square) / array.size
-        self._last = _Known(identity(y), array, square)
-        self._facts[place] = square / array.size, _dead_share(array, channels), branch, skipped
-        if is_differentiated:
+            skipped = other.square / size
+            branch = _squared_distance(array, other.array, square, other.square) / size
+        self._last = _Known(given, y._version, array, square)
+        numbers, row, columns = self._numbers, place * self._shape[1], self._columns
+        for column, number in zip(columns, (square / size, dead, branch, skipped), strict=True):
+            # What is not a number would make a loss scale skip the step.
+            numbers[row + column] = number if number == number else missing
+        if numbers[row + self._back] == missing:
+            numbers[row + self._back] = 0.0
+        if given is not y:
             self._outputs[place] = y, y._version
 
     def _known(self, tensor: Any) -> _Known:
-        if self._last is not None and self._last.name == identity(tensor):
-            return self._last
+        last = self._last
+        if last is not None and last.given is tensor and last.version == tensor._version:
+            return last
         array = _array(tensor)
-        return _Known((), array, _product(array, array))
+        return _Known(tensor, tensor._version, array, _product(array, array))
 
     def see_back(self, place: int, dy: Any) -> None:
         """Measure the gradient at a block's output."""
         self._outputs.pop(place, None)
-        array = _array(dy.detach())
-        self._back[place] = _product(array, array)
+        array = _array(dy)
+        self._numbers[place * self._shape[1] + self._back] = _product(array, array)
 
-    def slots(self, columns: dict[str, int], count: int, missing: float) -> np.ndarray:
-        """Return (blocks, count) numbers, in the columns that are named; the arguments are as in `seats`."""
+    def slots(self) -> Any:
+        """Return (blocks, slots) numbers."""
+        import torch
+
         self._last = None
-        found = np.full((len(self._facts), count), missing, np.float32)
-        chosen = [columns[each] for each in ("mean_square", "dead_share", "branch_square", "skip_square")]
-        rows = [place for place, facts in enumerate(self._facts) if facts is not None]
         # A layer behind has written its own output over one that got no gradient: the gradient went past it.
         for place, (y, version) in self._outputs.items():
-            self._back.setdefault(place, missing if y._version != version else 0.0)
-        if rows:
-            known = np.array([self._facts[row] for row in rows], np.float32)
-            found[np.ix_(rows, chosen)] = np.where(np.isnan(known), missing, known)
-            found[rows, columns["gradient_square"]] = [self._back.get(row, 0.0) for row in rows]
-        return found
+            if y._version != version:
+                self._numbers[place * self._shape[1] + self._back] = self._missing
+        return torch.tensor(self._numbers).view(self._shape)
 
 
 def _array(tensor: Any) -> Any:
-    """Return a detached tensor's numbers in place, or wider where NumPy has no such type or sums would overflow."""
+    """Return a tensor's numbers in place, or wider where NumPy has no such type or sums would overflow."""
+    tensor = tensor.detach()
     return (tensor if tensor.dtype.itemsize >= 4 else tensor.float()).numpy()
-
-
-def identity(tensor: Any) -> tuple:
-    """Return what is the same for another view of the same numbers, as long as the tensor is there."""
-    return tensor.data_ptr(), tensor._version, tensor.stride(), tensor.shape, tensor.dtype
 
 
 def _product(array: Any, other: Any) -> float:
@@ -115,7 +119,7 @@ def _product(array: Any, other: Any) -> float:
     a = array.ravel(order)
     b = a if array is other else other.ravel(order)
     if a.size < LARGE:
-        return float(a.dot(b))
+        return a.dot(b).item()
     import torch
 
     pieces = (torch.from_numpy(each).split(IN_PIECES) for each in (a, b))
@@ -124,6 +128,9 @@ def _product(array: Any, other: Any) -> float:
 
 def _squared_distance(array: Any, other: Any, square: float, other_square: float) -> float:
     """Return the square of the distance of two arrays, by the cosine rule where that is exact enough."""
+    if array.size < LARGE:
+        difference = array - other
+        return _product(difference, difference)
     squares = square + other_square
     distance = squares - 2 * _product(array, other)
     if distance >= CANCELS * squares:
@@ -139,9 +146,17 @@ def _squared_distance(array: Any, other: Any, square: float, other_square: float
     return total
 
 
+@cache
+def _first_place(channels: int, axes: int) -> tuple[int | slice, ...]:
+    """Return the index of all channels at the first place of an output of so many axes."""
+    return tuple(slice(None) if axis == channels else 0 for axis in range(axes))
+
+
 def _dead_share(array: Any, channels: int) -> float:
     """Return the share of an output's channels that are 0 everywhere."""
     channels %= array.ndim
+    if array.size and array[_first_place(channels, array.ndim)].all():
+        return 0.0
     axes = tuple(axis for axis in range(array.ndim) if axis != channels)
     positions = array.size // (len(array) * array.shape[channels]) or 1
     # A channel that is alive is nearly always seen to be so in a few places.

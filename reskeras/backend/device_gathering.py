@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from reskeras.backend.cpu_gathering import identity
-
 HELD_BYTES = 2**19
 """Outputs, or gradients, of so many bytes are held until they are measured in one go; a larger one is not held."""
 
@@ -56,10 +54,11 @@ class SeenOnDevice:
 
     Args:
         values: (blocks, slots), any tensor of the device.
+        columns, missing: as in `seats`.
     """
 
-    def __init__(self, values: Any):
-        self._values = values
+    def __init__(self, values: Any, columns: dict[str, int], missing: float):
+        self._values, self._places, self._missing = values, columns, missing
         self._seen: list[_Seen] = []
         self._norms: list[tuple[tuple[int, ...], Any]] = []
         self._held: dict[tuple, list[_Output]] = {}
@@ -67,8 +66,9 @@ class SeenOnDevice:
         self._bytes = self._bytes_back = 0
         self._known: dict[tuple, tuple[Any, Any]] = {}
 
-    def see(self, place: int, y: Any, skip: Any, channels: int, is_differentiated: bool) -> None:
+    def see(self, place: int, y: Any, skip: Any, channels: int, given: Any) -> None:
         """Look at a block's output; the arguments are as in `SeenOnCPU.see`."""
+        y, skip = y.detach(), None if skip is None else skip.detach()
         each = _Output(place, y, skip, _versions(y, skip))
         self._held.setdefault((y.shape, channels, skip is None), []).append(each)
         self._bytes += y.nbytes
@@ -82,16 +82,16 @@ class SeenOnDevice:
         if self._bytes_back >= HELD_BYTES:
             self._measure_back()
 
-    def slots(self, columns: dict[str, int], count: int, missing: float) -> Any:
-        """Return (blocks, count) numbers, in the columns that are named; the arguments are as in `seats`."""
+    def slots(self) -> Any:
+        """Return (blocks, slots) numbers."""
         import torch
 
         self._measure()
         self._known.clear()
         self._measure_back()
-        found = self._values.new_full((len(self._values), count), missing)
+        found = torch.full_like(self._values, self._missing, requires_grad=False)
         for each, column in self._columns().items():
-            found[:, columns[each]] = torch.where(column.isnan(), missing, column)
+            found[:, self._places[each]] = torch.where(column.isnan(), self._missing, column)
         return found
 
     def _measure(self) -> None:
@@ -155,7 +155,7 @@ def _measured(outputs: Sequence[_Output], channels: int, known: dict[tuple, tupl
     Args:
         outputs: of one shape.
         channels: the axis of their channels.
-        known: tensors with their norms, by `identity`.
+        known: tensors with their norms, by `_identity`.
     """
     import torch
 
@@ -165,7 +165,7 @@ def _measured(outputs: Sequence[_Output], channels: int, known: dict[tuple, tupl
     if skips[0] is not None:
         # Where blocks follow one another, what one adds to is what the one before it gave.
         added = torch.stack(_distances(values, skips)), torch.stack(_norms(skips, known))
-    last = identity(values[-1])
+    last = _identity(values[-1])
     kept = known[last]
     known.clear()
     known[last] = kept
@@ -174,11 +174,16 @@ def _measured(outputs: Sequence[_Output], channels: int, known: dict[tuple, tupl
 
 def _norms(tensors: Sequence[Any], known: dict[tuple, tuple[Any, Any]]) -> list[Any]:
     """Return the norm of each tensor; those that are not known are known from then on."""
-    names = [identity(each) for each in tensors]
+    names = [_identity(each) for each in tensors]
     new = {name: each for name, each in zip(names, tensors, strict=True) if name not in known}
     if new:
         known.update(zip(new, zip(new.values(), _foreach_norm(new.values()), strict=True), strict=True))
     return [known[name][1] for name in names]
+
+
+def _identity(tensor: Any) -> tuple:
+    """Return what is the same for another view of the same numbers, as long as the tensor is there."""
+    return tensor.data_ptr(), tensor._version, tensor.stride(), tensor.shape, tensor.dtype
 
 
 def _foreach_norm(tensors: Iterable[Any]) -> Sequence[Any]:

@@ -24,19 +24,17 @@ class Gathering:
     """
 
     def __init__(self, values: Any, columns: dict[str, int], missing: float):
-        self._values, self._columns, self._missing = values, columns, missing
-        self._seen = seen_on(values)
+        self._values, self._seen = values, seen_on(values, columns, missing)
         self._will_deliver, self._before = False, None
 
     def look(self, place: int, y: Any, skip: Any, channels: int) -> Any:
         """Return y, at which is looked, and at its gradient in the backward pass; arguments are as in `look_from`."""
-        self._seen.see(place, y.detach(), None if skip is None else skip.detach(), channels, y.requires_grad)
-        if not y.requires_grad:
-            return y
         # A tensor of its own: y's gradient may come from within the block too.
-        y = y.view_as(y)
-        y.register_hook(partial(self._see_back, place))
-        return y
+        given = y.view_as(y) if y.requires_grad else y
+        self._seen.see(place, y, skip, channels, given)
+        if given is not y:
+            given.register_hook(partial(self._see_back, place))
+        return given
 
     def _see_back(self, place: int, dy: Any) -> None:
         if not self._will_deliver:
@@ -46,21 +44,18 @@ class Gathering:
         self._seen.see_back(place, dy)
 
     def _deliver(self) -> None:
-        import torch
-
         # Blocks that are computed again may have a backward pass of their own within the whole one, so that this is
         # called more than once: each time it delivers all there is.
         if self._before is None:
             before = self._values.grad
             self._before = 0 if before is None else before
         self._will_deliver = False
-        slots = torch.as_tensor(self._seen.slots(self._columns, self._values.shape[1], self._missing))
-        self._values.grad = slots + self._before
+        self._values.grad = self._seen.slots() + self._before
 
 
-def seen_on(values: Any) -> SeenOnCPU | SeenOnDevice:
-    """Return what measures on the device of the probes' values."""
-    return SeenOnCPU(len(values)) if values.device.type == "cpu" else SeenOnDevice(values)
+def seen_on(values: Any, columns: dict[str, int], missing: float) -> SeenOnCPU | SeenOnDevice:
+    """Return what measures on the device of the probes' values; the arguments are as in `seats`."""
+    return (SeenOnCPU if values.device.type == "cpu" else SeenOnDevice)(values, columns, missing)
 
 
 def _engine():

@@ -322,6 +322,14 @@ class Stack(keras.Layer):
 
 def _looked_at(body, probe: Probe):
     """Return a body whose last row is the values of a probe at its output."""
+    if isinstance(probe.values, list):
+        # Seats: the body is looked at from outside of it.
+        def look(x, rows, constants):
+            *rows, seat = rows
+            y, outputs = body(x, rows, constants)
+            return backend.look_from(seat, y, x, probe.channels), outputs
+
+        return look
 
     def run(x, rows, constants):
         found = []

@@ -374,7 +374,8 @@ def new_rows(ring: np.ndarray, last: int) -> tuple[np.ndarray, np.ndarray]:
     """
     written = ring[:, 0] >= 0
     ahead = np.mod(ring[:, 0].astype(np.int64) - last, _WRAP)
-    fresh = np.flatnonzero(written & (ahead > 0) & (ahead <= len(ring)))
+    # Between them there may be any number of steps that were not measured; what is older is nearly a whole turn ahead.
+    fresh = np.flatnonzero(written & (ahead > 0) & (ahead <= _WRAP // 2))
     fresh = fresh[np.argsort(ahead[fresh])]
     return last + ahead[fresh], ring[fresh, 1:]
 
