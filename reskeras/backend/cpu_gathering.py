@@ -51,7 +51,8 @@ class SeenOnCPU:
         self._back = columns["gradient_square"]
         # A list, for a step ends with cold caches: then each of NumPy's calls takes many times what it takes else.
         self._numbers = [missing] * values.numel()
-        self._outputs: dict[int, tuple[Any, int]] = {}
+        self._outputs: list[Any] = [None] * len(values)
+        self._versions = [0] * len(values)
         self._last: _Known | None = None
 
     def see(self, place: int, y: Any, skip: Any, channels: int, given: Any) -> None:
@@ -65,12 +66,15 @@ class SeenOnCPU:
             given: what the next block gets in y's place: y itself, or where y's gradient will come, a view of it.
         """
         array = _array(y)
-        size, square, dead = array.size, _product(array, array), _dead_share(array, channels)
+        size, dead = array.size, _dead_share(array, channels)
         branch = skipped = missing = self._missing
-        if skip is not None:
+        if skip is None:
+            [square] = _products(array, array)
+        else:
             other = self._known(skip)
+            square, common = _products(array, array, other.array)
             skipped = other.square / size
-            branch = _squared_distance(array, other.array, square, other.square) / size
+            branch = _squared_distance(array, other.array, square + other.square, common) / size
         self._last = _Known(given, y._version, array, square)
         numbers, row, columns = self._numbers, place * self._shape[1], self._columns
         for column, number in zip(columns, (square / size, dead, branch, skipped), strict=True):
@@ -79,20 +83,20 @@ class SeenOnCPU:
         if numbers[row + self._back] == missing:
             numbers[row + self._back] = 0.0
         if given is not y:
-            self._outputs[place] = y, y._version
+            self._outputs[place], self._versions[place] = y, y._version
 
     def _known(self, tensor: Any) -> _Known:
         last = self._last
         if last is not None and last.given is tensor and last.version == tensor._version:
             return last
         array = _array(tensor)
-        return _Known(tensor, tensor._version, array, _product(array, array))
+        return _Known(tensor, tensor._version, array, *_products(array, array))
 
     def see_back(self, place: int, dy: Any) -> None:
         """Measure the gradient at a block's output."""
-        self._outputs.pop(place, None)
+        self._outputs[place] = None
         array = _array(dy)
-        self._numbers[place * self._shape[1] + self._back] = _product(array, array)
+        [self._numbers[place * self._shape[1] + self._back]] = _products(array, array)
 
     def slots(self) -> Any:
         """Return (blocks, slots) numbers."""
@@ -100,8 +104,8 @@ class SeenOnCPU:
 
         self._last = None
         # A layer behind has written its own output over one that got no gradient: the gradient went past it.
-        for place, (y, version) in self._outputs.items():
-            if y._version != version:
+        for place, y in enumerate(self._outputs):
+            if y is not None and y._version != self._versions[place]:
                 self._numbers[place * self._shape[1] + self._back] = self._missing
         return torch.tensor(self._numbers).view(self._shape)
 
@@ -112,27 +116,37 @@ def _array(tensor: Any) -> Any:
     return (tensor if tensor.dtype.itemsize >= 4 else tensor.float()).numpy()
 
 
-def _product(array: Any, other: Any) -> float:
-    """Return the scalar product of two arrays of one shape."""
+def _products(array: Any, *others: Any) -> list[float]:
+    """Return the scalar products of an array with others of its shape."""
     # In the order of memory, where it is one.
-    order = "K" if array is other or array.strides == other.strides else "C"
+    order = "K"
+    for each in others:
+        if each.strides != array.strides:
+            order = "C"
     a = array.ravel(order)
-    b = a if array is other else other.ravel(order)
     if a.size < LARGE:
-        return a.dot(b).item()
+        return [a.dot(a if each is array else each.ravel(order)).item() for each in others]
     import torch
 
-    pieces = (torch.from_numpy(each).split(IN_PIECES) for each in (a, b))
-    return sum(each.dot(its).item() for each, its in zip(*pieces, strict=True))
+    # A piece is read from memory once for all products.
+    flat = (a, *(a if each is array else each.ravel(order) for each in others))
+    pieces = zip(*(torch.from_numpy(each).split(IN_PIECES) for each in flat), strict=True)
+    found = [[piece.dot(each).item() for each in rest] for piece, *rest in pieces]
+    return [sum(each) for each in zip(*found, strict=True)]
 
 
-def _squared_distance(array: Any, other: Any, square: float, other_square: float) -> float:
-    """Return the square of the distance of two arrays, by the cosine rule where that is exact enough."""
+def _squared_distance(array: Any, other: Any, squares: float, common: float) -> float:
+    """Return the square of the distance of two arrays, by the cosine rule where that is exact enough.
+
+    Args:
+        array, other: the arrays.
+        squares: the sum of their squares.
+        common: their scalar product.
+    """
     if array.size < LARGE:
         difference = array - other
-        return _product(difference, difference)
-    squares = square + other_square
-    distance = squares - 2 * _product(array, other)
+        return _products(difference, difference)[0]
+    distance = squares - 2 * common
     if distance >= CANCELS * squares:
         return distance
     samples = max(1, IN_PIECES // array[0].size)
@@ -142,7 +156,7 @@ def _squared_distance(array: Any, other: Any, square: float, other_square: float
         # The next difference is put where the one before was, in a place that stays in the processor's cache: the
         # system clears every page of new memory.
         room = np.subtract(a, b, out=None if room is None or room.shape != a.shape else room)
-        total += _product(room, room)
+        total += _products(room, room)[0]
     return total
 
 
