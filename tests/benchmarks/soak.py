@@ -6,9 +6,11 @@ Faults: the worker is killed, killed while it writes a checkpoint, ended by a si
 checkpoint damaged, or is stopped by the system for a while. After each the run goes on, and at the end its steps are
 looked at: each is measured once, none is missing, and no number was lost.
 
-On 22 November 2026, on two cores of an AMD EPYC that ran tests meanwhile, with Keras 3.15.1 and PyTorch 2.13.0, in 60
-minutes: 248,759 steps and 114 faults (killed 19, killed while it wrote a checkpoint 22, ended by a signal 18, paused
-and resumed 11, newest checkpoint damaged 20, held up 24), after which 79 workers went on. Lost: nothing.
+On 22 November 2026, on two cores of an AMD EPYC that ran tests and benchmarks meanwhile, with Keras 3.15.1 and PyTorch
+2.13.0, in 60 minutes: 281,431 steps and 87 faults (killed 9, killed while it wrote a checkpoint 27, ended by a signal
+19, paused and resumed 15, newest checkpoint damaged 10, held up 7), after which 65 workers went on. Lost: nothing.
+After it, `RESKERAS_KILLS=100 pytest -s tests/test_fault_injection.py` killed 100 workers, 75 of them while a checkpoint
+was written, and compared 7 runs with ones that nothing had interrupted: no difference.
 On JAX 0.10.2, in 5 minutes with a fault every 8 seconds: 329,911 steps and 32 faults, after which 27 workers went on.
 Lost: nothing.
 """
