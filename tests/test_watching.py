@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-
 import keras
 import numpy as np
 import pytest
@@ -275,12 +273,6 @@ def test_a_model_that_goes_on_training_is_watched_with_the_state_it_had(tmp_path
     monitor = reskeras.GradientMonitor(tmp_path / "run", level="probes")
     watched.fit(x, y, verbose=0, callbacks=[monitor])
     assert monitor.run.series("backward_norm").last.tolist() == [25]
-
-
-def test_garbage_is_looked_for_after_training_as_before(tmp_path):
-    before = gc.get_threshold()
-    training(tmp_path, True)
-    assert gc.get_threshold() == before
 
 
 def test_a_level_can_be_changed_while_training_runs(tmp_path):

@@ -5,7 +5,6 @@ Elsewhere a compiler makes one pass of what a probe computes, and `leave_behind`
 
 from __future__ import annotations
 
-import gc
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -71,29 +70,6 @@ class Seat:
 
     gathering: Gathering
     place: int
-
-
-SELDOM = 100_000
-"""So many new objects are there before Python looks for garbage among them."""
-
-
-def collect_seldom() -> tuple[int, int, int] | None:
-    """Have Python look for garbage less often where probes are put together, and return what `collect_as_before` takes.
-
-    What is held for a step is thousands of objects where there are a thousand blocks, and all go with the step. Looked
-    at meanwhile they count as old, and so many old ones soon make Python look at every object of the process.
-    """
-    if name() != "torch":
-        return None
-    before = gc.get_threshold()
-    gc.set_threshold(max(before[0], SELDOM), *before[1:])
-    return before
-
-
-def collect_as_before(thresholds: tuple[int, int, int] | None) -> None:
-    """Undo `collect_seldom`."""
-    if thresholds is not None:
-        gc.set_threshold(*thresholds)
 
 
 def can_gather(values: Any) -> bool:

@@ -65,7 +65,6 @@ class GradientMonitor(keras.callbacks.Callback):
         self._writer: StatisticsWriter | None = None
         self._noise = (0.0, 0.0)
         self._drain: Drain | None = None
-        self._thresholds = None
         self._begun = 0
 
     @property
@@ -116,8 +115,6 @@ class GradientMonitor(keras.callbacks.Callback):
         self._began = self._begun
         self._read_at_step, self._read_at_time = self._begun, time.perf_counter()
         self._fit_began, self._seconds, self._tell_at = self._read_at_time, 0.0, None
-        if isinstance(model, Watched) and self._thresholds is None:
-            self._thresholds = backend.collect_seldom()
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch_began = self._begun
@@ -187,8 +184,6 @@ class GradientMonitor(keras.callbacks.Callback):
             self._writer = None
         if self._script is not None:
             self._script.close()
-        backend.collect_as_before(self._thresholds)
-        self._thresholds = None
         ring.detach(self._model.optimizer)
 
     def go_on_from(self, noise: Sequence[float]) -> None:
