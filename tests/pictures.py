@@ -49,8 +49,8 @@ async def draw_design(runs: Path) -> None:
     """Draw the design screen as it opens."""
     app = ReskerasApp(runs)
     async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: app.screen.query("#start-message"))
         await until(pilot, lambda: "ready" in str(app.screen.query_one("#start-message").content))
-        await pilot.pause(1.0)
         (PICTURES / "design.svg").write_text(app.export_screenshot(title="reskeras-tui"))
 
 
@@ -60,6 +60,7 @@ async def draw_recorded(folder: Path) -> None:
     labels.tag(runs[1], "paper")
     app = ReskerasApp(folder, compared=runs)
     async with app.run_test(size=LARGE) as pilot:
+        await until(pilot, lambda: app.screen.query("#compare-table"))
         await until(pilot, lambda: app.screen.query_one("#compare-table").row_count == len(runs))
         draw(app, "compare")
         await pilot.press("r")
