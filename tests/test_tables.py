@@ -13,7 +13,8 @@ from hypothesis.extra import numpy as arrays
 from norms import weights_header, write_norms
 
 from reskeras.runs import Run, RunError, tables
-from reskeras.runs.tables import Header, Table, TableError, TableWriter, extremes, header
+from reskeras.runs.extremes import extremes
+from reskeras.runs.tables import Header, Table, TableError, TableWriter, header
 
 pytestmark = pytest.mark.any_backend
 

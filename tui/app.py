@@ -195,7 +195,7 @@ class ReskerasApp(Starting, Exporting, App[None]):
             return
         runs = [reskeras.runs.Run(folder) for folder in self.marked if folder.is_dir()]
         if len(runs) < 2:
-            self.notify("Mark two to eight runs in the list of runs, with space.", timeout=4)
+            self.notify(f"Mark two to {len(parts.LETTERS)} runs in the list of runs, with space.", timeout=4)
             self.action_show_runs()
         else:
             self.compare(runs)

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reskeras.runs.tables import Series, extremes
+from reskeras.runs.extremes import extremes
+from reskeras.runs.tables import Series
 from reskeras.verdicts import Slope, slope_over_depth
 from reskeras.verdicts.recorded import LEAST_STEPS, RECENT_STEPS
 

@@ -13,6 +13,7 @@ _HOMES = {
     "DesignScreen": "screens.design",
     "ExportScreen": "screens.export",
     "HelpScreen": "screens.help",
+    "LETTERS": "comparing",
     "Library": "run_list",
     "LiveScreen": "screens.live",
     "ReplayScreen": "screens.replay",

@@ -17,7 +17,6 @@ def weight_statistics(
     clipped: Sequence[Any] | None,
     kept: Kept,
     after: Sequence[Any],
-    stacked: Sequence[bool],
     zeros: bool = False,
 ) -> Any:
     """Return measurements of weights as one float32 matrix, (7, weights).
@@ -28,12 +27,12 @@ def weight_statistics(
     Args:
         gradients: of each weight.
         clipped: the same after clipping; None where nothing is clipped, which gives NaN.
-        kept: the weights before the step; they cannot be asked for once more.
+        kept: the weights before the step; they cannot be asked for once more. One that is many has a column for each
+            of its rows.
         after: each weight after the step.
-        stacked: for each, whether it is many in one, whose rows each have a column of their own.
         zeros: whether to count zeros; otherwise they are NaN.
     """
-    ops, whole = keras.ops, gradients
+    ops, whole, stacked = keras.ops, gradients, kept.stacked
     if name() == "tensorflow":
         gradients = [_rows_summed(each) for each in gradients]
         clipped = clipped and [_rows_summed(each) for each in clipped]
@@ -112,11 +111,15 @@ def values_now(variables: Sequence[keras.Variable]) -> list[Any]:
 
 
 class Kept:
-    """Keeps values of variables as they are before a step, whatever the step assigns."""
+    """Keeps values of variables as they are before a step, whatever the step assigns.
+
+    Attributes:
+        stacked: for each of them, whether it is many in one, as in `norms`.
+    """
 
     def __init__(self):
         self._values: list[Any] = []
-        self._stacked: list[bool] = []
+        self.stacked: list[bool] = []
         self._norms = None
 
     def take(self, variables: Sequence[keras.Variable], stacked: Sequence[bool]) -> None:
@@ -126,7 +129,7 @@ class Kept:
             variables: the variables.
             stacked: as in `norms`.
         """
-        values, self._stacked = values_now(variables), list(stacked)
+        values, self.stacked = values_now(variables), list(stacked)
         if name() == "tensorflow":
             import tensorflow as tf
 
@@ -139,11 +142,11 @@ class Kept:
         # Optimizers there change weights in place.
         if [each.shape for each in self._values] != [each.shape for each in values]:
             self._values = [torch.empty_like(each) for each in values]
-        self._norms = torch_measuring.copied(values, self._values, self._stacked)
+        self._norms = torch_measuring.copied(values, self._values, self.stacked)
 
     def norms(self) -> Any:
         """Return the norms of the values that are kept, as one float32 vector."""
-        return self._norms if name() == "torch" else norms(self._values, self._stacked)
+        return self._norms if name() == "torch" else norms(self._values, self.stacked)
 
     def changes(self, after: Sequence[Any]) -> Any:
         """Return the norms of what was added to the values; they are no longer kept.
@@ -152,9 +155,9 @@ class Kept:
             after: the values after the step.
         """
         if name() == "torch":
-            return torch_measuring.changes(self._values, after, self._stacked)
+            return torch_measuring.changes(self._values, after, self.stacked)
         before, self._values = self._values, []
-        return norms([b - a for a, b in zip(after, before, strict=True)], self._stacked)
+        return norms([b - a for a, b in zip(after, before, strict=True)], self.stacked)
 
 
 def over_replicas(gradients: Sequence[Any]) -> Sequence[Any]:

@@ -103,6 +103,5 @@ def _large(changed: Any, other: Any, rows: bool, piece: Callable) -> Any:
 
 
 def are_finite(norms: Any) -> bool:
-    """Return whether no norm is infinite or NaN, as far as is known without waiting for a device."""
-    # A sum of finite norms may be infinite: then entries are looked at, which finds none.
+    """Return whether no norm, on a CPU, is NaN or infinite; False too where they are too large to be summed."""
     return math.isfinite(norms.sum().item())

@@ -175,13 +175,11 @@ class _GradientRing:
 
     def _write_row(self, learning_rate) -> None:
         ops, recording = keras.ops, self._recording
-        stacked = [recording.stacked[place] for place in recording.now.present]
         measured = backend.weight_statistics(
             recording.now.gradients,
             recording.now.clipped,
             recording.now.kept,
             backend.values_now(recording.now.variables),
-            stacked,
             zeros=reaches(recording.level, "deep"),
         )
         recording.now.gradients, recording.now.clipped = [], None
