@@ -2,7 +2,7 @@
 
 from reskeras.backend.convolutions import by_products
 from reskeras.backend.feeding import fed
-from reskeras.backend.gathering import Seat, can_gather, look_from, seats
+from reskeras.backend.gathering import Seat, can_gather, chained, look_from, seats
 from reskeras.backend.loops import map_rows, recomputed, scan, scan_in_segments, unrolls_convolutions
 from reskeras.backend.measuring import (
     Kept,
@@ -43,6 +43,7 @@ __all__ = [
     "by_products",
     "can_gather",
     "can_record",
+    "chained",
     "compile_whole_step",
     "count_in",
     "devices",

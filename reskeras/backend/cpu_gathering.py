@@ -107,7 +107,7 @@ class SeenOnCPU:
         for place, y in enumerate(self._outputs):
             if y is not None and y._version != self._versions[place]:
                 self._numbers[place * self._shape[1] + self._back] = self._missing
-        return torch.tensor(self._numbers).view(self._shape)
+        return torch.tensor(self._numbers, dtype=torch.float32).view(self._shape)
 
 
 def _array(tensor: Any) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from reskeras.backend.cpu_chain import Chain, chain_of
 from reskeras.backend.cpu_gathering import SeenOnCPU
 from reskeras.backend.device_gathering import SeenOnDevice
 from reskeras.backend.process import name
@@ -25,6 +26,8 @@ class Gathering:
 
     def __init__(self, values: Any, columns: dict[str, int], missing: float):
         self._values, self._seen = values, seen_on(values, columns, missing)
+        self._columns, self._missing = columns, missing
+        self._chains: list[Chain] = []
         self._will_deliver, self._before = False, None
 
     def look(self, place: int, y: Any, skip: Any, channels: int) -> Any:
@@ -36,12 +39,33 @@ class Gathering:
             given.register_hook(partial(self._see_back, place))
         return given
 
+    def chain(self, places: list[int], x: Any, channels: int) -> Chain | None:
+        """Return what looks at blocks in a row; arguments are as in `chain_of`."""
+        if not isinstance(self._seen, SeenOnCPU):
+            return None
+        chain = chain_of(places, x, channels, self._columns, self._missing)
+        if chain is not None:
+            self._chains.append(chain)
+        return chain
+
+    def end_of_chain(self, y: Any) -> Any:
+        """Return the output of the last block in a row; its gradient tells that there will be some to be delivered."""
+        if not y.requires_grad:
+            return y
+        # A tensor that the chain does not hold: it would hold itself by what is called.
+        given = y.view_as(y)
+        given.register_hook(self._deliver_later)
+        return given
+
     def _see_back(self, place: int, dy: Any) -> None:
+        self._deliver_later(dy)
+        self._seen.see_back(place, dy)
+
+    def _deliver_later(self, dy: Any) -> None:
         if not self._will_deliver:
             self._will_deliver = True
             # PyTorch's own, at the end of what is now computed backwards; distributed training rests on it.
             _engine().queue_callback(self._deliver)
-        self._seen.see_back(place, dy)
 
     def _deliver(self) -> None:
         # Blocks that are computed again may have a backward pass of their own within the whole one, so that this is
@@ -50,7 +74,10 @@ class Gathering:
             before = self._values.grad
             self._before = 0 if before is None else before
         self._will_deliver = False
-        self._values.grad = self._seen.slots() + self._before
+        slots = self._seen.slots()
+        for chain in self._chains:
+            slots[chain.places] = chain.slots(slots.shape[1])
+        self._values.grad = slots + self._before
 
 
 def seen_on(values: Any, columns: dict[str, int], missing: float) -> SeenOnCPU | SeenOnDevice:
@@ -105,3 +132,18 @@ def look_from(seat: Seat, y: Any, skip: Any, channels: int) -> Any:
         channels: the axis of y's channels.
     """
     return seat.gathering.look(seat.place, y, skip, channels)
+
+
+def chained(seats: list[Seat], body: Any, carry: Any, channels: int) -> tuple[Any, Any]:
+    """Return a body for `scan` whose carry is looked at in blocks that each add to what the one before gave, and a
+    function that takes the last carry and returns it; or None for both where each is to be looked at by itself.
+
+    Args:
+        seats: of the blocks, in their order, each run once.
+        body: as in `scan`.
+        carry: the first carry.
+        channels: the axis of the carry's channels.
+    """
+    gathering = seats[0].gathering
+    chain = gathering.chain([each.place for each in seats], carry, channels)
+    return (None, None) if chain is None else (chain.around(body), gathering.end_of_chain)

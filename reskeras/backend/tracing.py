@@ -53,11 +53,33 @@ def recorded(body: Callable, carry: Any, rows: Sequence[Any]) -> Callable | None
     if not right:
         return None
 
-    def run(carry, rows, constants):
-        following, *outputs = graph(carry, *rows)
-        return following, outputs
+    return Recorded(graph)
 
-    return run
+
+class Recorded:
+    """A body of `scan` that was recorded.
+
+    Args:
+        graph: takes a carry and rows, and returns the next carry with the outputs in one tuple.
+
+    Attributes:
+        gives_apart: whether nothing in the body uses the carry that it returns, so that its gradient is that of what
+            follows alone.
+    """
+
+    def __init__(self, graph: Any):
+        # Not the module itself, whose call looks for hooks first.
+        self._run = graph.forward
+        [output] = (node for node in graph.graph.nodes if node.op == "output")
+        following = output.args[0][0]
+        self.gives_apart = (
+            following.op == "call_function" and len(following.users) == 1 and output.args[0].count(following) == 1
+        )
+
+    def __call__(self, carry: Any, rows: Sequence[Any], constants: tuple) -> tuple[Any, list[Any]]:
+        """Return the next carry and the outputs; there are no constants."""
+        following, *outputs = self._run(carry, *rows)
+        return following, outputs
 
 
 def _generators(tensor) -> list[int]:

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from reskeras import backend
-from reskeras.runs.statistics import OF_BLOCKS, reaches
+from reskeras.runs.statistics import OF_BLOCKS
 
 STATISTICS = tuple(each.name for each in OF_BLOCKS)
 SLOTS = (*STATISTICS, "skip_square")
@@ -45,18 +45,13 @@ class Probe:
 
     Attributes:
         values: (slots,), or (depth, slots), from `probe_values`; its gradient is what was seen.
-        level: `"probes"` or `"deep"`; at any lower one nothing is seen, and the gradient is 0.
+        level: `"probes"` or `"deep"`.
         channels: the axis of the channels.
     """
 
     values: Any
     level: str
     channels: int = -1
-
-    @property
-    def sees(self) -> bool:
-        """Whether anything is measured."""
-        return reaches(self.level, "probes")
 
     @property
     def is_deep(self) -> bool:
@@ -91,8 +86,6 @@ def probed(block: Callable[[Any], Any], x: Any, probe: Probe, keeps_shape: bool,
         keeps_shape: whether y is shaped as x.
         skip: what the block adds to, where that is not x; its shape is that of y.
     """
-    if not probe.sees:
-        return backend.leave_behind(block(x), None, probe.values, keras.ops.zeros_like(probe.values), _nothing)
     if isinstance(probe.values, backend.Seat):
         y = block(x)
         given = backend.look_from(probe.values, y, x if keeps_shape and skip is None else skip, probe.channels)
@@ -108,15 +101,20 @@ def probed(block: Callable[[Any], Any], x: Any, probe: Probe, keeps_shape: bool,
     return _with_mask_of(y, backend.leave_behind(y, token, probe.values, seen, look))
 
 
+def unseen(y: Any, variable: keras.Variable) -> Any:
+    """Return a model's output; the gradient of the probes' variable is 0 then, for an optimizer that wants one."""
+    if "float" not in keras.backend.standardize_dtype(y.dtype):
+        return y
+    values = keras.ops.convert_to_tensor(variable)
+    zeros = keras.ops.zeros_like(values)
+    return _with_mask_of(y, backend.leave_behind(y, None, values, zeros, lambda dy: zeros))
+
+
 def _with_mask_of(y, given):
     mask = keras.src.backend.get_keras_mask(y)
     if mask is not None:
         keras.src.backend.set_keras_mask(given, mask)
     return given
-
-
-def _nothing(dy):
-    return keras.ops.zeros((len(SLOTS),), "float32")
 
 
 @contextmanager

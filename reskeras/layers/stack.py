@@ -253,9 +253,16 @@ class Stack(keras.Layer):
         alone = memory is None and mask is None and (probe is None or not probe.is_deep)
         if self.depth >= LEAST_RECORDED and alone and backend.can_record(x):
             body, facts = self._recorded(body, facts, x, rows, training)
-        if probe is not None:
+        in_chain = end = None
+        if probe is not None and isinstance(probe.values, list) and not self.remat:
+            in_chain, end = backend.chained(probe.values, body, x, probe.channels)
+        if in_chain is not None:
+            body = in_chain
+        elif probe is not None:
             body, rows = _looked_at(body, probe), [*rows, probe.values]
         y, found = self._scan(training)(body, x, rows, self.depth, constants)
+        if end is not None:
+            y = end(y)
         for each in found[: facts.losses]:
             self.add_loss(keras.ops.sum(each))
         for place, value in zip(facts.changed, found[facts.losses :], strict=True):

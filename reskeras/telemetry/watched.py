@@ -9,7 +9,8 @@ import keras
 from keras.src.models.functional import operation_fn
 
 from reskeras.layers.deep import functional
-from reskeras.layers.probes import SLOTS, Probe, probe_values, probed
+from reskeras.layers.probes import SLOTS, Probe, probe_values, probed, unseen
+from reskeras.runs.statistics import reaches
 from reskeras.telemetry.places import Place, find_places, inner_model
 
 
@@ -92,29 +93,40 @@ class Watched(keras.Model):
     def call(self, inputs, training=None, mask=None):
         if not training:
             return self.watched(inputs, training=training, mask=mask)
+        if not reaches(self.level, "probes"):
+            # As fast as the model by itself, but for what the optimizer is given for the probes.
+            outputs = self.watched(inputs, training=training, mask=mask)
+            return keras.tree.map_structure(lambda y: unseen(y, self._probes), outputs)
         parts = probe_values(self._probes, self.level, [len(place.names) for place in self.places])
         values = {place.call: part for place, part in zip(self.places, parts, strict=True)}
-        known = self._known
-        visits: Counter = Counter()
+        return self._through(self.watched, inputs, training, values, Counter())
 
-        def through(model, inputs):
-            graph = inner_model(model)
+    def _through(self, model, inputs, training, values: dict, visits: Counter):
+        """Return what a model gives whose outputs are looked at.
 
-            def chosen(operation):
-                if inner_model(operation) is not None:
-                    return lambda inputs, **_: through(operation, inputs)
-                call = id(operation), visits[id(operation)]
-                visits[id(operation)] += 1
-                run = operation_fn(operation, training=training)
-                if call not in known:
-                    return run
-                probe = Probe(values[call], self.level, known[call].channels)
-                return lambda *args, **kwargs: _probed(operation, run, known[call], probe, args, kwargs)
+        Args:
+            model: the model that is watched, or one inside of it.
+            inputs: what it is called with.
+            training: what its layers are told.
+            values: those of the probes, by `Place.call`.
+            visits: how many times each operation has been called; counted on.
+        """
+        # Not a function that knows itself: PyTorch's tensors of a step would be kept until Python looks for garbage.
+        graph, known = inner_model(model), self._known
 
-            outputs = graph._run_through_graph(graph._standardize_inputs(inputs), operation_fn=chosen)
-            return outputs[0] if isinstance(outputs, (list, tuple)) and len(outputs) == 1 else outputs
+        def chosen(operation):
+            if inner_model(operation) is not None:
+                return lambda inputs, **_: self._through(operation, inputs, training, values, visits)
+            call = id(operation), visits[id(operation)]
+            visits[id(operation)] += 1
+            run = operation_fn(operation, training=training)
+            if call not in known:
+                return run
+            probe = Probe(values[call], self.level, known[call].channels)
+            return lambda *args, **kwargs: _probed(operation, run, known[call], probe, args, kwargs)
 
-        return through(self.watched, inputs)
+        outputs = graph._run_through_graph(graph._standardize_inputs(inputs), operation_fn=chosen)
+        return outputs[0] if isinstance(outputs, (list, tuple)) and len(outputs) == 1 else outputs
 
     def _plain(self) -> keras.Model:
         """Return the model itself, compiled as this one is, with the state of its optimizer."""
