@@ -88,7 +88,6 @@ def test_nothing_in_a_file_steers_the_screen(tmp_path):
         (["nowhere/d.csv"], "There is no file nowhere/d.csv."),
         (["digits", "--task", "tagging"], "task cannot be 'tagging' (choices: auto, classes, tags, language,"),
         (["digits", "--length", "1"], "length cannot be 1"),
-        (["california_housing"], "no task here learns a number"),
     ],
 )
 def test_what_a_user_can_mend_is_told(words, sentence):

@@ -165,8 +165,6 @@ def _path(data: str) -> Path:
     except (OSError, RuntimeError, ValueError):
         # A name too long for a file, or with a zero byte, or the home of a user who does not exist.
         named = False
-    if not named and data in known.UNFIT:
-        raise DataError(known.UNFIT[data])
     if not named:
         names = (*EMBEDDED, *KNOWN)
         raise DataError(
