@@ -27,6 +27,7 @@ def test_every_data_set_is_told_and_drawn(name):
     assert (done.code, done.err) == (0, "")
     assert f"  task        {shape.task}\n" in done.out
     assert f"  samples     {shape.train:,} to train on, {shape.test:,} to test on\n" in done.out
+    assert f"  source      {EMBEDDED[name].source}\n  baseline    {EMBEDDED[name].baseline}\n" in done.out
     assert len(done.out) > len(command("data", name, "--samples", 0).out)
     check_shown(done.out)
     told = json.loads(command("data", name, "--json").out)
