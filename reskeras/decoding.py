@@ -10,11 +10,14 @@ import numpy as np
 from reskeras.datasets.dataset import Arrays
 from reskeras.datasets.encoding import END, FIRST, PADDING, START
 
-Scores = Callable[[Arrays], np.ndarray]
-"""From samples to the logarithm of the probability of each token at each place, (samples, tokens, vocabulary)."""
+Scores = Callable[[Arrays, int], np.ndarray]
+"""From samples and a place in them to the logarithm of the probability of each token there, (samples, vocabulary)."""
 
 LEAST = 1e-30
 """The smallest probability, so that each has a logarithm."""
+
+AT_ONCE = 64
+"""Sequences that are written beside one another."""
 
 
 def scores_of(model: keras.Model, logits: bool) -> Scores:
@@ -25,8 +28,8 @@ def scores_of(model: keras.Model, logits: bool) -> Scores:
         logits: whether it gives logits; otherwise probabilities.
     """
 
-    def scores(samples):
-        found = np.asarray(keras.ops.convert_to_numpy(model.predict_on_batch(samples)), np.float64)
+    def scores(samples, place):
+        found = np.asarray(keras.ops.convert_to_numpy(model.predict_on_batch(samples))[:, place], np.float64)
         if not logits:
             return np.log(np.maximum(found, LEAST))
         found -= found.max(-1, keepdims=True)
@@ -61,7 +64,7 @@ def continued(
         window = tokens[-length:]
         samples = np.full((1, length), PADDING, np.int32)
         samples[0, : len(window)] = window
-        found = scores(samples)[0, len(window) - 1]
+        found = scores(samples, len(window) - 1)[0]
         found[:FIRST] = -np.inf  # What stands for no text is not written.
         tokens.append(_drawn(found, temperature, generator))
         if told is not None:
@@ -86,6 +89,18 @@ def translated(scores: Scores, source: np.ndarray, beams: int = 1) -> list[list[
         beams: how many beginnings of each sequence are kept at every token, the most probable ones; 1 is greedy. The
             one of the highest mean logarithm a token is taken (Wu et al. 2016, 1609.08144, with alpha 1).
     """
+    # Those of similar length beside one another, for all of them wait for the longest answer.
+    order = np.argsort((source != PADDING).sum(1), kind="stable")
+    size = min(max(AT_ONCE // beams, 1), len(order))
+    found: dict[int, list[int]] = {}
+    for start in range(0, len(order), size or 1):
+        # Of one size each: another one would be compiled anew.
+        chosen = np.resize(order[start : start + size], size)
+        found.update(zip(chosen.tolist(), _written_together(scores, source[chosen], beams), strict=True))
+    return [found[place] for place in range(len(source))]
+
+
+def _written_together(scores: Scores, source: np.ndarray, beams: int) -> list[list[int]]:
     count, length = source.shape
     read = np.repeat(source, beams, axis=0)
     written = np.full((count * beams, length + 1), PADDING, np.int32)
@@ -94,7 +109,7 @@ def translated(scores: Scores, source: np.ndarray, beams: int = 1) -> list[list[
     totals[:, 0] = 0.0
     ended = np.zeros((count, beams), bool)
     for place in range(length):
-        found = scores({"source": read, "samples": written[:, :length]})[:, place]
+        found = scores({"source": read, "samples": written[:, :length]}, place)
         found[:, [PADDING, START]] = -np.inf
         words = found.shape[-1]
         found = found.reshape(count, beams, words)

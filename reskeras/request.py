@@ -12,7 +12,7 @@ from reskeras.datasets import DataShape
 from reskeras.installed import EXTRAS, BackendMissing, has_extra, how_to_install, resolve_backend
 from reskeras.options import OptionError, Options, check
 from reskeras.plan import Plan
-from reskeras.runs.settings import RunSettings, TrainingOptions
+from reskeras.runs.settings import CHANGES, RunSettings, TrainingOptions
 from reskeras.steps import PlanError
 from reskeras.suggestions import suggest
 from reskeras.tasks import TASKS
@@ -102,7 +102,7 @@ def _check_training(trained: TrainingOptions, shape: DataShape, name: str) -> di
             class_weights.of_classes(trained.class_weight, shape.labels, shape.classes, trained.data)
         except ValueError as error:
             problems["class_weight"] = str(error)
-    for option, plain in (("pad_crop", 0), ("flip", False)):
+    for option, plain in (("pad_crop", 0), ("flip", False), *((name, 0.0) for name in CHANGES)):
         # What a board shows is not the same when it is moved, and its best move is another.
         if getattr(trained, option) != plain and (shape.kind != "image" or shape.task != "classes"):
             problems[option] = (

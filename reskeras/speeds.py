@@ -24,7 +24,7 @@ from reskeras.installed import auto_candidates, resolve_backend
 from reskeras.plan import Plan
 from reskeras.request import Request
 from reskeras.runs import RunSettings
-from reskeras.steps import Standardize
+from reskeras.steps import Change, Standardize
 
 FORMAT = 1
 """Version of a measurement's file; files of another are as if they were not there."""
@@ -73,7 +73,7 @@ class Workload(BaseModel):
         """Return the workload of a run with these settings, whose network is this plan."""
         training = settings.training.model_dump(exclude=NO_WORK, mode="json")
         # What is known of the data once it is read is taken out there, and is no part of what a step is compared by.
-        stem = tuple(step for step in plan.stem if not isinstance(step, Standardize))
+        stem = tuple(step for step in plan.stem if not isinstance(step, (Change, Standardize)))
         cost, batch = replace(plan, stem=stem).cost(), settings.training.batch_size
         return cls(
             architecture=settings.architecture,

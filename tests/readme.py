@@ -84,9 +84,19 @@ def names_table(module: ModuleType, columns: tuple[str, str]) -> str:
 def data_table() -> str:
     """Return one row for each embedded data set."""
     rows = [
-        (f"`{name}`", each.summary, each.shape.kind, TASKS[each.shape.task].answer) for name, each in EMBEDDED.items()
+        (
+            f"`{name}`",
+            each.summary,
+            each.shape.kind,
+            f"{each.shape.train:,} + {each.shape.test:,}",
+            TASKS[each.shape.task].answer,
+            each.source,
+            each.baseline,
+        )
+        for name, each in EMBEDDED.items()
     ]
-    return table(("data set", "what it is", "samples", "learns"), rows)
+    columns = ("data set", "what it is", "samples", "training + test", "learns", "source", "right without a network")
+    return table(columns, rows)
 
 
 def statistics_table() -> str:

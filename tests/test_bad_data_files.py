@@ -20,6 +20,15 @@ def test_parquet_that_cannot_be_used(tmp_path):
     assert refusal(path) == f"{path}: column 'a' holds lists or records; a feature is a number or a text."
     path.write_bytes(path.read_bytes()[:-20])
     assert "cannot be read as Parquet" in refusal(path)
+    path.write_bytes(b"")
+    assert "cannot be read as Parquet" in refusal(path)
+    path = parquet_of(tmp_path, a=[1.5, 2.0], label=["x", None])
+    assert refusal(path) == f"{path}: line 3 has no label in column 'label'."
+    assert refusal(path, label="kind").startswith(f"{path} has no column 'kind' (columns: a, label).")
+    path = parquet_of(tmp_path, a=[1.5, 2.0])
+    assert refusal(path) == f"{path} has 1 column; a label and from 1 to 99,999 measurements are needed."
+    path = parquet_of(tmp_path, a=[], label=[])
+    assert refusal(path).startswith(f"{path} holds no samples")
 
 
 def test_what_an_extra_reads_says_how_to_install_it(tmp_path, monkeypatch):

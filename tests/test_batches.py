@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 from comparing import check_same
@@ -10,9 +11,12 @@ from tiny_runs import sets as sets
 from tiny_runs import trained
 from workbench import events
 
+from reskeras.layers.making import make_layer
 from reskeras.options import OptionError
 from reskeras.request import check_request
 from reskeras.runs import control
+from reskeras.runs.settings import CHANGES
+from reskeras.steps import Change
 
 pytest_plugins = ["workbench"]
 
@@ -177,6 +181,7 @@ def test_a_run_with_changed_images_and_weights_goes_on_to_the_last_bit(bench, tm
     x = (generator.normal(size=(300, 8, 8, 1)) + y[:, None, None, None]).astype("float32")
     np.savez(tmp_path / "images.npz", x_train=x[:200], y_train=y[:200], x_test=x[200:], y_test=y[200:])
     asked = {"data": str(tmp_path / "images.npz"), "pad_crop": 2, "flip": True, "class_weight": "1=4"}
+    asked |= {"rotate": 0.1, "zoom": 0.2, "contrast": 0.3, "brightness": 0.1}
     asked |= {"epochs": 3, "batch_size": 16}
     whole, run = bench.train(**asked), bench.prepare(**asked)
     control.send(run.commands_path, "stop")
@@ -189,12 +194,31 @@ def test_a_run_with_changed_images_and_weights_goes_on_to_the_last_bit(bench, tm
 def test_images_that_validate_are_as_they_are(tmp_path):
     """A training that learns nothing has the same validation loss whatever its training images go through."""
     quiet = {"epochs": 1, "learning_rate": 1e-30, "validation_split": 0.5}
-    runs = [
-        trained("plain", "made-up-image", tmp_path, **quiet, **each) for each in ({}, {"pad_crop": 3, "flip": True})
-    ]
-    plain, changed = (next(event for event in run.events() if event["event"] == "epoch") for run in runs)
-    assert plain["validation_loss"] == pytest.approx(changed["validation_loss"], rel=1e-6)
-    assert plain["loss"] != pytest.approx(changed["loss"], rel=1e-3)
+    asked = ({}, {"pad_crop": 3, "flip": True}, {"rotate": 0.5, "zoom": 0.9, "contrast": 1.0, "brightness": 1.0})
+    runs = [trained("plain", "made-up-image", tmp_path, **quiet, **each) for each in asked]
+    plain, *changed = (next(event for event in run.events() if event["event"] == "epoch") for run in runs)
+    for each in changed:
+        assert plain["validation_loss"] == pytest.approx(each["validation_loss"], rel=1e-6)
+        assert plain["loss"] != pytest.approx(each["loss"], rel=1e-3)
+    # Keras's own layers, which do nothing in prediction, are kept with the network.
+    names = [layer.name for layer in keras.models.load_model(runs[-1].model_path).layers]
+    assert [name for name in names if "change" in name] == [f"stem_change{number}" for number in range(1, 5)]
+
+
+def test_each_change_is_of_one_image_and_in_training_alone():
+    draw = np.random.default_rng(0)
+    images = draw.uniform(0, 255, (6, 16, 16, 3)).astype("float32")
+    images[0] = 100
+    for kind in CHANGES:
+        layer = make_layer(Change(kind, 0.25, 0.0, 255.0, 7), images.shape[1:], "changed", dtype="mixed_bfloat16")
+        found = keras.ops.convert_to_numpy(layer(images, training=True))
+        assert found.shape == images.shape and found.dtype == np.float32
+        assert found.min() >= 0 and found.max() <= 255.001
+        assert len({round(float(np.abs(each).sum()), 3) for each in found[1:] - images[1:]}) == 5
+        # A picture of one colour is the same however it is turned, and a lighter or darker one is of one colour too.
+        assert np.ptp(found[0], (0, 1)).max() < 0.01
+        assert (np.abs(found[0] - 100).max() < 0.01) == (kind != "brightness")
+        assert np.array_equal(keras.ops.convert_to_numpy(layer(images, training=False)), images)
 
 
 @pytest.mark.any_backend
@@ -202,6 +226,8 @@ def test_what_does_not_fit_the_data_is_refused_with_what_does():
     for network, data, asked in (
         ("residual_mlp", "vector", {"pad_crop": 4}),
         ("alphago_zero", "game", {"flip": True}),
+        ("alphago_zero", "game", {"rotate": 0.1}),
+        ("highway", "vector", {"brightness": 0.1}),
         ("gpt", "language", {"class_weight": "balanced"}),
         ("translator", "translation", {"word_dropout": 0.3}),
     ):

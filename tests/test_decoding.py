@@ -28,9 +28,8 @@ def tables(seed: int):
         for begun in itertools.product(range(WORDS), repeat=size):
             row((START, *begun))
 
-    def scores(samples):
-        written = samples["samples"]
-        return np.array([[row(tuple(line[: place + 1])) for place in range(LENGTH)] for line in written])
+    def scores(samples, place):
+        return np.array([row(tuple(line[: place + 1])) for line in samples["samples"]])
 
     return scores, known
 
@@ -71,16 +70,37 @@ def test_one_beam_takes_the_likeliest_each_time():
     assert translated(scores, np.full((1, LENGTH), FIRST, np.int32)) == [wanted]
 
 
+def test_sequences_of_all_lengths_are_answered_in_their_order():
+    from reskeras.decoding import AT_ONCE, translated
+
+    shapes = set()
+
+    def scores(samples, place):
+        # The source, word by word, and then the end.
+        shapes.add(samples["source"].shape)
+        words = samples["source"][:, place]
+        return np.log(np.eye(WORDS)[np.where(words == PADDING, END, words)] + 1e-9)
+
+    lengths = np.random.default_rng(0).integers(1, LENGTH, 2 * AT_ONCE + 9)
+    source = np.where(np.arange(LENGTH) < lengths[:, None], FIRST, PADDING)
+    wanted = [[FIRST] * length for length in lengths]
+    assert translated(scores, source) == wanted
+    assert translated(scores, source, beams=3) == wanted
+    # One shape each, so that nothing is compiled for a rest.
+    assert shapes == {(AT_ONCE, LENGTH), (AT_ONCE // 3 * 3, LENGTH)}
+    assert translated(scores, source[:2]) == wanted[:2] and translated(scores, source[:0]) == []
+
+
 def test_a_text_goes_on_as_likely_as_the_model_says():
     from reskeras.decoding import continued
 
     shares = np.array([0.0, 0.0, 0.0, 0.0, 0.2, 0.8])
     asked = []
 
-    def scores(samples):
+    def scores(samples, place):
         asked.append(samples[0].tolist())
         with np.errstate(divide="ignore"):
-            return np.log(np.broadcast_to(shares, (1, samples.shape[1], WORDS)))
+            return np.log(shares)[None]
 
     written = continued(scores, [FIRST, FIRST + 1], 2000, 4, temperature=1.0)
     assert abs(written.count(FIRST) / 2000 - 0.2) < 0.03

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import itertools
 import json
 import pickle
 import struct
@@ -53,9 +54,19 @@ def test_without_a_network_the_folder_and_the_way_out_are_told(name, home):
     assert known.cache() == home
 
 
-def test_prices_are_no_classes():
-    with pytest.raises(DataError, match="california_housing has prices for labels"):
-        datasets.describe("california_housing")
+def test_prices_are_told_apart_by_quarters(believed):
+    draw = np.random.default_rng(0)
+    x, y = draw.random((500, 8)), draw.permutation(500) * 1000.0
+    np.savez(believed / "california_housing.npz", x=x, y=y)
+    data = datasets.load("california_housing")
+    assert data.x_train.shape == (400, 8) and np.bincount(data.y_train).tolist() == [100] * 4
+    prices = dict(zip(map(bytes, x), y, strict=True))
+    both = np.concatenate([data.x_train, data.x_test]), np.concatenate([data.y_train, data.y_test])
+    groups = [[prices[bytes(row)] for row, label in zip(*both, strict=True) if label == each] for each in range(4)]
+    assert sum(map(len, groups)) == 500 and all(max(a) < min(b) for a, b in itertools.pairwise(groups))
+    assert data.encoding.labels[0] == "lowest quarter" and data.classes == 4
+    told = json.loads(command("data", "california_housing", "--json").out)
+    assert (told["task"], told["kind"], told["input_shape"]) == ("classes", "vector", [8])
 
 
 def test_words_keep_their_meaning():

@@ -12,6 +12,8 @@ from tiny_runs import sets as sets
 from tiny_runs import trained
 
 import reskeras
+from reskeras import datasets
+from reskeras.datasets import tictactoe
 from reskeras.loading import ENCODING
 from reskeras.runs import Run, RunError
 
@@ -57,6 +59,15 @@ def test_arrays_come_from_a_file(tmp_path):
         done = ask(run.folder, "--samples", path)
         assert done.code == 2 and says in " ".join(done.err.split())
     assert "Give --samples" in ask(run.folder).err
+
+
+def test_moves_are_told_by_name(tmp_path):
+    run = trained("alphago_zero", "tictactoe", tmp_path, steps=2)
+    boards, path = datasets.load("tictactoe").x_test[:5], tmp_path / "boards.npy"
+    np.save(path, boards)
+    found = json.loads(ask(run.folder, "--samples", path, "--json").out)
+    wanted = [f"move {tictactoe.MOVES[move]}, value {value:.2f}" for move, value in found]
+    assert ask(run.folder, "--samples", path).out.splitlines() == wanted
 
 
 def test_a_file_from_anywhere_is_refused_with_the_reason(tmp_path, monkeypatch):

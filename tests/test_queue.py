@@ -217,6 +217,8 @@ def test_two_files_of_texts_and_translations_are_one_value(tmp_path):
     assert [each["settings"]["training"]["data"] for each in planned[::2]] == wanted
     # Two columns of texts are classes to other networks.
     assert [each["settings"]["training"]["task"] for each in planned[::2]] == ["auto"] * 3 + ["translation"]
+    words = ("sweep", "translator", "--dry-run", "--data", f"copy,{files[0]},{tmp_path}/a.da")
+    assert f"There is no file {tmp_path}/a.da. Did you mean a.de?" in " ".join(command(*words).err.split())
 
 
 @pytest.mark.parametrize(

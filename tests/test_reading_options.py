@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from data_files import image_bytes, load, write
+from data_files import REVIEWS, image_bytes, load, write
 
 from reskeras import datasets
 from reskeras.datasets import EMBEDDED, KNOWN
@@ -69,3 +69,19 @@ def test_what_changes_nothing_of_a_file_is_refused(tmp_path):
     with pytest.raises(OptionError, match="at level bytes, of which there are 256"):
         load(tmp_path / "t.txt", level="bytes", vocabulary_size=9)
     assert load(tmp_path / "pets", image_size=3, test_split=0.5).shape.input_shape == (3, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("files", "name", "tested"),
+    [
+        ({"r_train.tsv": REVIEWS, "r_test.tsv": REVIEWS}, "r_train.tsv", "r_test.tsv"),
+        ({f"f/{part}/{label}/1.txt": "x" for part in ("train", "test") for label in "ab"}, "f", "f/test"),
+        ({f"{part}.{end}": "one\ntwo\n" for part in ("train", "dev") for end in ("en", "de")}, "", "dev.en"),
+    ],
+)
+def test_a_share_for_the_test_is_refused_where_there_is_a_test(tmp_path, files, name, tested):
+    write(tmp_path, files)
+    told = refused(tmp_path / name, test_split=0.5)
+    assert f"which is tested on {tmp_path}/{tested}; received 0.5. Leave test_split out" in told
+    # What the files do not say, and what was never given, is no matter.
+    assert load(tmp_path / name).shape.test

@@ -52,6 +52,13 @@ def test_a_report_holds_everything_and_fetches_nothing(tmp_path):
     assert page.fetched == [] and "script" not in page.tags and page.tags.count("svg") >= 3
 
 
+def test_a_report_tells_the_scores_of_a_task(tmp_path):
+    script = ScriptRun(tmp_path / "mine").grow([1, 2, 3, 4])
+    script.events.write("tested", test_loss=0.5, test_accuracy=0.75, test_f1=0.625)
+    text = html([script.finish().run, recorded(tmp_path / "other")])
+    assert "<th>f1</th><td>0.625</td><td>–</td>" in text and "bleu" not in text
+
+
 def test_several_runs_share_a_report_and_differences_stand_out(tmp_path):
     runs = [recorded(tmp_path / "one"), recorded(tmp_path / "other", steps=20)]
     text = html(runs)

@@ -1,9 +1,10 @@
 """Every architecture learns its task from every kind of sample that it takes, is scored, saved, loaded, and asked."""
 
+import zipfile
+
 import keras
 import numpy as np
 import pytest
-from networks import EACH_PART
 from reskeras_tui.answers import RIGHT, WRONG, drawn
 from reskeras_tui.plots.colours import ColourDepth
 from task_sets import ALL, entropy
@@ -21,31 +22,18 @@ from reskeras.tasks import TASKS
 OURS = [name for name, entry in ARCHITECTURES.items() if not entry.extra]
 """Those that need no extra."""
 
-OTHERS = [name for name in ARCHITECTURES if name not in OURS]
-"""Those that another package builds."""
-
 
 def pair(name: str, data: str):
-    """Return a family and data that it takes as parameters; those outside of `EVERYWHERE` are tried on one backend."""
+    """Return a family and data that it takes as parameters."""
     extra = ARCHITECTURES[name].extra
     reason = f"{extra} is not installed: pip install 'reskeras[{extra}]'"
-    marks = [pytest.mark.skipif(not has_extra(extra), reason=reason)] if extra else []
-    further = (name, data) not in EVERYWHERE
-    return pytest.param(name, data, marks=[*marks, pytest.mark.any_backend] if further else marks)
+    return pytest.param(name, data, marks=[pytest.mark.skipif(not has_extra(extra), reason=reason)] if extra else [])
 
 
 def fitting(entry) -> list[str]:
     """Return the data that a family takes."""
     return [data for data, each in ALL.items() if entry.fits(each.shape.task, each.shape.kind)]
 
-
-FIRST = {name: fitting(entry)[0] for name, entry in ARCHITECTURES.items()}
-"""A kind of data for each family."""
-
-_ONE_A_TASK = {ARCHITECTURES[name].task: name for name in reversed(FIRST)}
-
-EVERYWHERE = {(name, FIRST[name]) for name in {*_ONE_A_TASK.values(), *(name for name, _ in EACH_PART), *OTHERS}}
-"""Pairs that are tried on every backend: every kind of part of ours, every task, and the families of others."""
 
 PAIRS = [pair(name, data) for name, entry in ARCHITECTURES.items() for data in fitting(entry)]
 
@@ -62,6 +50,9 @@ def test_a_task_is_learnt_saved_and_asked(name, data, tmp_path):
     tested = last(run, "tested")
     assert 0 <= tested["test_accuracy"] <= 1
     assert {f"test_{score}" for score in TASKS[made.task].scores} <= set(tested)
+    with zipfile.ZipFile(run.model_path) as file:
+        # Keras imports no other package than its own, or keras-hub's layers where the network is made of them.
+        assert b'"reskeras' not in file.read("config.json")
     network = reskeras.load(run)
     assert network.encoding == made.encoding
     check_answers(network, made)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from reskeras.plan import Block, Head, Plan, repeats
 from reskeras.steps import (
     Activation,
+    Change,
     Dropout,
     DropPath,
     FirstToken,
@@ -38,7 +39,7 @@ BARE_SIDE = 5
 
 _PLAIN = str.maketrans("│─┌┐└┘├┤┬┴╭╮╰╯⊕⊗⊞○▼×·", "|-++++++++++++***ovx-")
 
-_QUIET_STEPS = (Norm, Activation, Dropout, DropPath, Flatten, GlobalPool, FirstToken, Standardize)
+_QUIET_STEPS = (Norm, Activation, Change, Dropout, DropPath, Flatten, GlobalPool, FirstToken, Standardize)
 
 
 class Span(NamedTuple):

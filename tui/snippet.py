@@ -11,12 +11,13 @@ from reskeras.datasets import DataShape
 from reskeras.options import describe
 from reskeras.reading import Reading
 from reskeras.runs import RunSettings, TrainingOptions
+from reskeras.runs.settings import CHANGES
 from reskeras.runs.statistics import reaches
 from reskeras.tasks import TASKS
 
 LEFT_OUT = (
     *("by_length", "schedule", "warmup", "accumulate", "ema", "label_smoothing"),
-    *("pad_crop", "flip", "word_dropout", "patience", "final_weights"),
+    *("pad_crop", "flip", *CHANGES, "word_dropout", "patience", "final_weights"),
 )
 """Training options that such a program is without: it says so where they are not at their defaults."""
 

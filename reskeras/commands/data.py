@@ -42,7 +42,13 @@ def facts(name: str, data: datasets.Dataset) -> dict[str, Any]:
         "test": shape.test,
         "classes": _counts(data) if shape.task in ("classes", "tags") else None,
         "notes": list(data.notes),
+        **_origin(name),
     }
+
+
+def _origin(name: str) -> dict[str, str]:
+    known = datasets.EMBEDDED.get(name)
+    return {"source": known.source, "baseline": known.baseline} if known else {}
 
 
 def _counts(data: datasets.Dataset) -> list[dict[str, Any]]:
@@ -66,6 +72,7 @@ def _text(name: str, data: datasets.Dataset, samples: int, seed: int) -> str:
     if told["alphabet"]:
         lines.append(f"  alphabet    {told['alphabet']:,} numbers of characters")
     lines.append(f"  samples     {told['train']:,} to train on, {told['test']:,} to test on")
+    lines += [f"  {key:<10}  {told[key]}" for key in _origin(name)]
     if told["classes"]:
         lines += ["", f"{told['outputs']:,} {'tags' if told['task'] == 'tags' else 'classes'}, with train and test:"]
         for each in told["classes"][:MOST_CLASSES]:

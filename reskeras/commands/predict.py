@@ -14,6 +14,7 @@ import numpy as np
 
 from reskeras.commands.common import CONTEXT, runs_option
 from reskeras.datasets import DataError
+from reskeras.datasets.encoding import Encoding
 from reskeras.files import open_plain
 from reskeras.installed import resolve_backend
 from reskeras.printable import printable
@@ -67,7 +68,7 @@ def predict(run, texts, runs, samples, count, temperature, seed, beams, as_json)
         answers = [network.generate(text, count, temperature, seed) for text in texts or _lines()]
     else:
         answers = network.predict(texts or _lines(), *([beams] if network.task == "translation" else []))
-    for line in [json.dumps(answers)] if as_json else map(_line, answers):
+    for line in [json.dumps(answers)] if as_json else (_line(answer, network.encoding) for answer in answers):
         click.echo(line)
 
 
@@ -105,9 +106,9 @@ def _samples(path: Path | None, shape: Sequence[int]) -> np.ndarray:
     return array
 
 
-def _line(answer: Any) -> str:
+def _line(answer: Any, encoding: Encoding) -> str:
     if isinstance(answer, list):
         return printable(" ".join(f"{word}/{tag}" for word, tag in answer))
     if isinstance(answer, tuple):
-        return f"move {answer[0]}, value {answer[1]:.2f}"
+        return printable(f"move {encoding.label(answer[0])}, value {answer[1]:.2f}")
     return printable(str(answer), keep="\n\t")

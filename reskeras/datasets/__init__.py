@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -43,6 +44,8 @@ class Embedded:
         load: returns it as it comes.
         read: of text, returns it as `Reading` says; None where nothing can be said of it.
         level: of text, the only level that there is of it; None for any.
+        source: who made it, and where it is from.
+        baseline: what share of its test is right without a network, and how.
     """
 
     summary: str
@@ -50,6 +53,8 @@ class Embedded:
     load: Callable[[], Dataset]
     read: Callable[[Reading], Dataset] | None = None
     level: str | None = None
+    source: str = ""
+    baseline: str = ""
 
     @property
     def takes(self) -> tuple[str, ...]:
@@ -64,18 +69,37 @@ class Embedded:
         return partial(self.read, reading)
 
 
+def _of(module: ModuleType, level: str | None = None) -> Embedded:
+    read = getattr(module, "read", None)
+    return Embedded(module.SUMMARY, module.SHAPE, module.load, read, level, module.SOURCE, module.BASELINE)
+
+
+def _made_up(rule: str) -> Embedded:
+    load, said = partial(sequences.load, rule), (sequences.SOURCE, sequences.BASELINES[rule])
+    return Embedded(sequences.SUMMARIES[rule], sequences.SHAPE, load, None, "characters", *said)
+
+
 EMBEDDED: dict[str, Embedded] = {
-    "digits": Embedded(digits.SUMMARY, digits.SHAPE, digits.load),
-    "wine": Embedded(vectors.WINE_SUMMARY, vectors.WINE, vectors.load_wine),
-    "breast_cancer": Embedded(vectors.CANCER_SUMMARY, vectors.CANCER, vectors.load_breast_cancer),
-    "python_text": Embedded(python_text.SUMMARY, python_text.SHAPE, python_text.load, python_text.read),
-    "python_tags": Embedded(python_tags.SUMMARY, python_tags.SHAPE, python_tags.load, python_tags.read, "words"),
-    "python_docs": Embedded(python_docs.SUMMARY, python_docs.SHAPE, python_docs.load, python_docs.read),
-    **{
-        name: Embedded(sequences.SUMMARIES[name], sequences.SHAPE, partial(sequences.load, name), level="characters")
-        for name in sequences.RULES
-    },
-    "tictactoe": Embedded(tictactoe.SUMMARY, tictactoe.SHAPE, tictactoe.load),
+    "digits": _of(digits),
+    "wine": Embedded(
+        vectors.WINE_SUMMARY,
+        vectors.WINE,
+        vectors.load_wine,
+        source=vectors.WINE_SOURCE,
+        baseline=vectors.WINE_BASELINE,
+    ),
+    "breast_cancer": Embedded(
+        vectors.CANCER_SUMMARY,
+        vectors.CANCER,
+        vectors.load_breast_cancer,
+        source=vectors.CANCER_SOURCE,
+        baseline=vectors.CANCER_BASELINE,
+    ),
+    "python_text": _of(python_text),
+    "python_tags": _of(python_tags, "words"),
+    "python_docs": _of(python_docs),
+    **{rule: _made_up(rule) for rule in sequences.RULES},
+    "tictactoe": _of(tictactoe),
 }
 """Each by its name, in the order in which they are shown."""
 
@@ -165,8 +189,6 @@ def _path(data: str) -> Path:
     except (OSError, RuntimeError, ValueError):
         # A name too long for a file, or with a zero byte, or the home of a user who does not exist.
         named = False
-    if not named and data in known.UNFIT:
-        raise DataError(known.UNFIT[data])
     if not named:
         names = (*EMBEDDED, *KNOWN)
         raise DataError(

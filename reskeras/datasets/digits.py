@@ -5,6 +5,8 @@ import numpy as np
 from reskeras.datasets.dataset import Dataset, DataShape
 
 SUMMARY = "1,797 handwritten digits, 8x8 pixels, 10 classes (scikit-learn)"
+SOURCE = "Alpaydin and Kaynak 1998, UCI"
+BASELINE = "the commonest class 8 %, logistic regression 96 %"
 SHAPE = DataShape((8, 8, 1), 10, 1437, 360)
 
 

@@ -20,7 +20,14 @@ _FOR = {
 }
 
 
-def check(data: str, reading: Reading, shape: DataShape, takes: Collection[str], level: str | None = None) -> None:
+def check(
+    data: str,
+    reading: Reading,
+    shape: DataShape,
+    takes: Collection[str],
+    level: str | None = None,
+    tested: str | None = None,
+) -> None:
     """Raise OptionError for options that were given and change nothing.
 
     Args:
@@ -29,6 +36,7 @@ def check(data: str, reading: Reading, shape: DataShape, takes: Collection[str],
         shape: what the data set is like.
         takes: which options it goes by.
         level: the only level of text that there is of it; None for any, or none.
+        tested: of a user's files, the one that is tested on; None where a share of the samples is.
     """
     problems = {}
     if shape.task not in ("classes", "tags"):
@@ -45,6 +53,11 @@ def check(data: str, reading: Reading, shape: DataShape, takes: Collection[str],
         problems[name] = (
             f"{name} is {use}, and changes nothing of {data}, which comes as {shape.kind} of shape "
             f"{shape.input_shape}; received {value!r}. " + (f"It goes by {known}." if known else f"Leave {name} out.")
+        )
+    if "test_split" in problems and tested:
+        problems["test_split"] = (
+            f"test_split changes nothing of {data}, which is tested on {tested}; received {reading.test_split:g}. "
+            "Leave test_split out, or move one of the two to another folder."
         )
     if reading.level == "bytes" and reading.vocabulary_size and "vocabulary_size" in takes:
         problems["vocabulary_size"] = (

@@ -83,13 +83,16 @@ class Source:
 
     def check(self, data: str, reading: Reading, shape: DataShape) -> None:
         """Raise OptionError for options that were given and change nothing of what was found."""
-        takes = {"test_split", *_TAKES.get(self.reader, ()), *(fitting.TEXT if shape.vocabulary else ())}
-        fitting.check(data, reading, shape, takes)
+        takes = {*_TAKES.get(self.reader, ()), *(fitting.TEXT if shape.vocabulary else ())}
+        tested = next((str(each.test) for each in self._parts() if each.test), None)
+        fitting.check(data, reading, shape, takes if tested else takes | {"test_split"}, tested=tested)
 
     def paths(self) -> list[Path]:
         """Return the files and folders that are read."""
-        each = self.found if isinstance(self.found, tuple) else (self.found,)
-        return [path for one in each for path in (one.train, one.test) if path]
+        return [path for each in self._parts() for path in (each.train, each.test) if path]
+
+    def _parts(self) -> tuple[parts.Parts, ...]:
+        return self.found if isinstance(self.found, tuple) else (self.found,)
 
 
 def source(data: str, path: Path, reading: Reading) -> Source:
@@ -138,7 +141,7 @@ def several(data: str, task: str) -> list[str]:
     """
     found = []
     for each in map(str.strip, data.split(",")):
-        if found and task == "translation" and _is_half(found[-1]) and _is_half(each):
+        if found and task == "translation" and _is_half(found[-1]) and (_is_half(each) or _is_no_name(each)):
             found[-1] += f",{each}"
         else:
             found.append(each)
@@ -149,6 +152,11 @@ def read_for(data: str, task: str) -> str:
     """Return the task for which a network of `task` has data read where nobody says it, `"auto"` where that is the
     data's own: two columns of texts are labels to some and translations to others."""
     return task if task == "translation" and data.lower().removesuffix(".gz").endswith(".tsv") else "auto"
+
+
+def _is_no_name(path: str) -> bool:
+    """Return whether a path is that of a file which is not there: one of two, of which the name has a slip."""
+    return bool(Path(path).suffix) and not os.path.lexists(os.path.expanduser(path))
 
 
 def _is_half(path: str) -> bool:

@@ -5,9 +5,6 @@ words alone do not tell: `for` may be a keyword, or stand in a string. Words and
 are BIO: comments, strings and numbers go on for several words; of the rest, each is a word. 12,000 different lines, of
 which every sixth is the test's; lines in the midst of a string over several lines are left out, since nothing in them
 tells what they are.
-
-Baselines on the test: the commonest tag 31 % of the words; each word's commonest tag 74 % of the words, with a
-span F1 of 59 % (Python 3.11).
 """
 
 from __future__ import annotations
@@ -24,6 +21,8 @@ from reskeras.datasets.encoding import FIRST, split
 from reskeras.reading import Reading
 
 SUMMARY = "12,000 lines of Python's standard library, each word tagged: comment, string, keyword, call, definition ..."
+SOURCE = "Python's own files, read by `tokenize`, PSF licence"
+BASELINE = "the commonest tag 31 %, each word's commonest tag 74 % with a span F1 of 59 % (Python 3.11)"
 
 LINES = 12_000
 TEST_EVERY = 6

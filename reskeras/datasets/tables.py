@@ -171,13 +171,14 @@ def _features(tables: list[Table]) -> tuple[list[np.ndarray], tuple[str, ...]]:
 
 
 def _read(path: Path, label: str | None) -> Table:
-    rows = parquet_rows(path) if path.suffix.lower() in (".parquet", ".pq") else _csv_rows(path)
+    packed = path.suffix.lower() in (".parquet", ".pq")
+    rows = parquet_rows(path) if packed else _csv_rows(path)
     _, header = next(rows, (0, []))
     header = [name.strip() for name in header]
     if len(header) < 2 or len(header) > MOST_COLUMNS:
         raise DataError(
-            f"{path}: line 1 has {len(header):,} column{'s' * (len(header) != 1)}; a label and from 1 to "
-            f"{MOST_COLUMNS - 1:,} measurements are needed, with a comma between."
+            f"{path}{'' if packed else ': line 1'} has {len(header):,} column{'s' * (len(header) != 1)}; a label and "
+            f"from 1 to {MOST_COLUMNS - 1:,} measurements are needed{'' if packed else ', with a comma between'}."
         )
     called = {*labelling.PLAIN_NAMES, (label or "").lower()} - {""}
     named = bool(called & {name.lower() for name in header}) or all(_number(cell) is None for cell in header)

@@ -3,9 +3,6 @@
 The move and the value are exact, by minimax over the whole game: what both sides get who play best. A position and its
 turned and mirrored likenesses are all in training, or all in the test: whoever only remembers scores nothing there.
 Best moves are shared out evenly, those that win soon and those that win late alike.
-
-Baselines, as the share of the test's positions in which the move is a best one: any free field 53 %; the field that
-is best most often among those free (centre, corners, edges) 58 %.
 """
 
 from __future__ import annotations
@@ -18,6 +15,8 @@ from reskeras.datasets.dataset import Dataset, DataShape
 from reskeras.datasets.encoding import Encoding
 
 SUMMARY = "4,520 positions of tic-tac-toe with their best moves and values, solved by minimax"
+SOURCE = "the rules of the game, solved by minimax"
+BASELINE = "a best move by any free field 53 %, by centre, corner or edge 58 %"
 
 MOVES = tuple(f"{column}{row}" for row in (3, 2, 1) for column in "abc")
 """The fields in the order of the moves, from the top left, as chess players call them."""

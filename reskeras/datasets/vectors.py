@@ -1,11 +1,6 @@
 """Small tables of measurements that come with scikit-learn.
 
-| set | samples | features | classes | source | majority class | logistic regression |
-|---|---|---|---|---|---|---|
-| wine | 142 + 36 | 13 | 3 | chemical analysis of wines, Aeberhard and Forina 1991, UCI | 39 % | 100 % |
-| breast_cancer | 455 + 114 | 30 | 2 | cell nuclei, Wolberg, Street and Mangasarian 1995, UCI | 63 % | 98 % |
-
-Baselines are test accuracies, the regression's on standardised features.
+Their baselines are test accuracies, the regression's on standardised features.
 """
 
 from __future__ import annotations
@@ -16,9 +11,13 @@ from reskeras.datasets.dataset import Dataset, DataShape
 from reskeras.datasets.encoding import Encoding
 
 WINE_SUMMARY = "178 wines by 13 chemical measurements, 3 growers (scikit-learn)"
+WINE_SOURCE = "Aeberhard and Forina 1991, UCI"
+WINE_BASELINE = "the commonest class 39 %, logistic regression 100 %"
 WINE = DataShape((13,), 3, 142, 36, labels=("class_0", "class_1", "class_2"))
 
 CANCER_SUMMARY = "569 tumours by 30 measurements of cell nuclei, malignant or benign (scikit-learn)"
+CANCER_SOURCE = "Wolberg, Street and Mangasarian 1995, UCI"
+CANCER_BASELINE = "the commonest class 63 %, logistic regression 98 %"
 CANCER = DataShape((30,), 2, 455, 114, labels=("malignant", "benign"))
 
 

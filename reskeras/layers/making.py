@@ -192,6 +192,17 @@ def _activation(step: steps.Activation, axes: int, common, data_format: str) -> 
     return TanhGELU(**common) if step.name == "gelu_tanh" else keras.layers.Activation(step.name, **common)
 
 
+def _change(step, _axes, common, _):
+    # Images come with channels last, and in numbers as they are, whatever the blocks compute in.
+    common = {**common, "dtype": "float32", "data_format": "channels_last", "seed": step.seed}
+    if step.kind == "rotate":
+        return keras.layers.RandomRotation(step.amount, fill_mode="nearest", **common)
+    if step.kind == "zoom":
+        return keras.layers.RandomZoom(step.amount, fill_mode="nearest", **common)
+    kind = {"contrast": keras.layers.RandomContrast, "brightness": keras.layers.RandomBrightness}[step.kind]
+    return kind(step.amount, value_range=(step.low, step.high), **common)
+
+
 _MAKERS = {
     steps.Conv: _conv,
     steps.Dense: _dense,
@@ -202,6 +213,7 @@ _MAKERS = {
     steps.GlobalPool: _global_pool,
     steps.Activation: _activation,
     steps.Dropout: lambda step, _axes, common, _: keras.layers.Dropout(step.rate, **common),
+    steps.Change: _change,
     steps.DropPath: lambda step, _axes, common, _: DropPath(step.rate, step.per, step.scale, **common),
     steps.Flatten: lambda _step, _axes, common, _: keras.layers.Flatten(**common),
     steps.PadChannels: lambda step, _axes, common, data_format: PadChannels(

@@ -13,6 +13,7 @@ from reskeras.files import draft_of
 from reskeras.printable import printable
 from reskeras.report.charts import LETTERS, charts
 from reskeras.runs import Run, RunSettings, results
+from reskeras.runs.events import SCORES
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #22303c; background: #fff; }
@@ -61,7 +62,7 @@ def html(runs: Sequence[Run]) -> str:
     for head, run in zip(heads, runs, strict=True):
         parts += _verdicts(head if len(runs) > 1 else "", run)
     rows = [(name, [_fact(key, each.get(key)) for each in summaries]) for key, name in FACTS.items()]
-    parts += ["<h2>Results</h2>", _table(heads, rows)]
+    parts += ["<h2>Results</h2>", _table(heads, [*rows, *_scores(runs)])]
     parts += ["<h2>Charts</h2>", *(f'<div class="chart">{each}</div>' for each in drawn.values())]
     parts += ["<h2>Settings</h2>", _table(heads, _settings(runs))]
     for head, run in zip(heads, runs, strict=True):
@@ -137,6 +138,16 @@ def _settings(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
             chosen.append(known.model_dump(exclude={"format"}))
     names = dict.fromkeys(name for each in chosen for name in each)
     return [(name.replace("_", " "), [_fact(name, each.get(name)) for each in chosen]) for name in names]
+
+
+def _scores(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
+    """Return what the tasks of the runs have measured on the test besides loss and accuracy."""
+    found = [results.facts(run.events()) for run in runs]
+    known = [name for name in SCORES if any(each.get(name) is not None for each in found)]
+    return [
+        (name.removeprefix("test_").replace("_", " "), [_fact(name, each.get(name)) for each in found])
+        for name in known
+    ]
 
 
 def _epochs(head: str, run: Run) -> list[str]:

@@ -21,6 +21,9 @@ MOST_SETTINGS = 2**20
 MOST_RATE = 100
 """The largest learning rate."""
 
+CHANGES = ("rotate", "zoom", "contrast", "brightness")
+"""Options that change training images by Keras's preprocessing layers, which follow one another in this order."""
+
 
 class TrainingOptions(Reading):
     """How a network is trained, whatever its architecture."""
@@ -112,6 +115,21 @@ class TrainingOptions(Reading):
         description="Move each training image by up to so many pixels, at random; what comes in has the mean colour.",
     )
     flip: bool = Field(False, description="Mirror every second training image left to right, at random.")
+    rotate: float = Field(
+        0.0, ge=0, le=0.5, description="Turn each training image by up to this share of a full turn, at random."
+    )
+    zoom: float = Field(
+        0.0, ge=0, le=0.9, description="Make each training image larger or smaller by up to this share, at random."
+    )
+    contrast: float = Field(
+        0.0, ge=0, le=1, description="Change the contrast of each training image by up to this share, at random."
+    )
+    brightness: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Make each training image lighter or darker by up to this share of the range of values, at random.",
+    )
     word_dropout: float = Field(
         0.0,
         ge=0,

@@ -1,6 +1,6 @@
 """The operations a network is written with: each a piece of data that knows its shape and its cost."""
 
-from reskeras.steps.common import Activation, Dense, Dropout, DropPath, Flatten, Norm, Standardize
+from reskeras.steps.common import Activation, Change, Dense, Dropout, DropPath, Flatten, Norm, Standardize
 from reskeras.steps.convolution import AveragePool, Conv, GlobalPool, MaxPool, Pad, PadChannels
 from reskeras.steps.recurrent import LSTM
 from reskeras.steps.step import (
@@ -33,6 +33,7 @@ __all__ = [
     "Activation",
     "Attention",
     "AveragePool",
+    "Change",
     "ClassToken",
     "Conv",
     "Cost",

@@ -105,6 +105,28 @@ class Flatten(Step):
 
 
 @dataclass(frozen=True)
+class Change(Step):
+    """A random change of each image in training, by one of Keras's preprocessing layers; none in prediction.
+
+    Attributes:
+        kind: `"rotate"`, `"zoom"`, `"contrast"` or `"brightness"`.
+        amount: how much at most, as a share: of a full turn, of the size, of the contrast, of the range of values.
+        low, high: the smallest and the largest value that an image may have.
+        seed: of what is drawn, so that weights start the same with the change and without.
+    """
+
+    kind: str
+    amount: float
+    low: float
+    high: float
+    seed: int
+    word: ClassVar[str] = "change"
+
+    def text(self):
+        return f"{self.kind} {self.amount:g}"
+
+
+@dataclass(frozen=True)
 class Standardize(Step):
     """Input minus `mean`, over the root of `variance`, for each channel or feature; constants of the data."""
 

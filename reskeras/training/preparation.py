@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import keras
@@ -11,9 +12,9 @@ import numpy as np
 
 from reskeras import backend, builder, catalogue, datasets, memory
 from reskeras.plan import Plan
-from reskeras.runs.settings import RunSettings, TrainingOptions
+from reskeras.runs.settings import CHANGES, RunSettings, TrainingOptions
 from reskeras.runs.statistics import reaches
-from reskeras.steps import Conv, Standardize
+from reskeras.steps import Change, Conv, Standardize
 from reskeras.telemetry import make_ready, watch
 from reskeras.training.augmenting import Augmentation, WordDropout
 from reskeras.training.batches import Batches
@@ -170,4 +171,12 @@ def plan_of(settings: RunSettings, data: datasets.Dataset) -> Plan:
     plan = catalogue.plan_with(settings.architecture, settings.options, data.shape.input_shape, data.classes)
     if data.vocabulary is not None:
         return plan
-    return replace(plan, stem=(Standardize(*data.moments()), *plan.stem))
+    return replace(plan, stem=(*_changes(settings.training, data), Standardize(*data.moments()), *plan.stem))
+
+
+def _changes(training: TrainingOptions, data: datasets.Dataset) -> Iterator[Change]:
+    """Yield how images are changed in training by layers of the network itself."""
+    for place, kind in enumerate(CHANGES):
+        if amount := getattr(training, kind):
+            seed = int(np.random.default_rng([training.seed, 4, place]).integers(2**31))
+            yield Change(kind, amount, float(data.x_train.min()), float(data.x_train.max()), seed)

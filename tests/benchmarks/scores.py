@@ -146,6 +146,7 @@ def trained(row: Row, data: Path) -> dict[str, Any]:
         "seconds": round(seconds),
         "cpu_seconds": round(cpu),
         "parameters": facts["parameters"],
+        **({"translated": facts["test_translated"]} if "test_translated" in facts else {}),
         "backend": f"{facts['backend']} {version(facts['backend'])}",
         "machine": _machine(),
         "load": round(os.getloadavg()[2], 1),
@@ -187,6 +188,7 @@ def write_table() -> None:
             continue
         reached = row.wanted is None or row.reaches(float(found["score"]), row.wanted)
         changed = "" if found["command"] == row.command else ", with another command than below"
+        changed += f", of the first {found['translated']:,} test sentences" if "translated" in found else ""
         lines.append(
             f"| `{name}` | {row.title} | {wanted} | {shown(found['score'], row.unit)}"
             f"{'' if reached else ', not reached'}{changed} | {found['seconds']:,} s ({found['cpu_seconds']:,} s of "
@@ -200,8 +202,8 @@ def write_table() -> None:
     TABLE.write_text(
         "# Scores\n\nWritten by `python tests/benchmarks/scores.py ROW`, which trains a row anew on the data in "
         f"`../shared/data`. All have the seed {SEED}. Times are of a whole command, import and test included, with "
-        "other work on the same cores: the load is the mean of the 15 minutes before its end. BLEU is of the first "
-        "200 test sentences, decoded greedily.\n\n"
+        "other work on the same cores: the load is the mean of the 15 minutes before its end. BLEU is of sentences "
+        "decoded greedily.\n\n"
         "| row | what | wanted | score | time | parameters | backend | where and when |\n"
         f"{'|---' * 8}|\n" + "\n".join(lines) + f"\n\n```bash\n{commands}\n```\n"
     )

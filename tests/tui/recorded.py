@@ -142,10 +142,10 @@ class RecordedRun:
             file.write(text)
         return self
 
-    def finish(self, status: str = "finished", reason: str | None = None) -> RecordedRun:
-        """Write the end, with results and a model unless the run failed, and let go of the lock."""
+    def finish(self, status: str = "finished", reason: str | None = None, **scores: float) -> RecordedRun:
+        """Write the end, with results and further scores, and a model unless the run failed, and let go of the lock."""
         if status != "failed":
-            self.events.write("tested", test_loss=0.101, test_accuracy=0.9722)
+            self.events.write("tested", test_loss=0.101, test_accuracy=0.9722, **scores)
             self.run.model_path.write_bytes(b"a recorded network")
             self.events.write("exported", file=self.run.model_path.name)
         self.events.write("end", status=status, reason=reason)

@@ -7,6 +7,8 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from reskeras.runs.events import SCORES
+
 from .. import words
 from ..curves import Metric
 from ..follow import Snapshot
@@ -199,6 +201,10 @@ def _results(snapshot: Snapshot) -> list[Fact]:
     facts += [_metric_fact(metric) for metric in snapshot.metrics if snapshot.by_script]
     if tested := snapshot.events.get("tested"):
         facts.append(Fact("test accuracy ", words.share(tested.get("test_accuracy")), role="good"))
+        known = {name.removeprefix("test_").replace("_", " "): tested.get(name) for name in SCORES}
+        facts += [
+            Fact(f"{name} ", words.number(score), role="good") for name, score in known.items() if score is not None
+        ]
     return facts
 
 
