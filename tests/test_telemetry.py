@@ -11,6 +11,7 @@ from autodiff import gradients, keras_loss, precision
 from networks import CLASSES, EACH_PART_ONCE, input_shape, samples, tiny_options
 
 import reskeras
+from reskeras import backend
 from reskeras.runs.folder import Run
 from reskeras.telemetry import GradientMonitor, ring
 
@@ -263,3 +264,43 @@ def test_rows_of_a_copied_ring_across_the_wrap_of_the_counter():
     steps, norms = ring.new_rows(copied, wrap - 2)
     assert steps.tolist() == list(range(wrap - 1, wrap + 4))
     assert norms[:, 0].tolist() == [-1, 0, 1, 2, 3]
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="there a callback cannot change weights within an epoch")
+@pytest.mark.parametrize("units", [3, 1100], ids=["small", "large"])
+def test_weights_that_are_changed_between_two_steps_are_measured_as_they_are(units, tmp_path):
+    """PyTorch keeps what a step ends with for the next; a weight of 1,100 times 1,100 is gone through by pieces."""
+    model = keras.Sequential([keras.Input((units,)), keras.layers.Dense(units, use_bias=False, name="dense")])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    kernel, norms = model.get_layer("dense").kernel, []
+
+    def value():
+        return keras.ops.convert_to_numpy(kernel).astype(float).copy()
+
+    class Halve(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch == 2:
+                kernel.assign(kernel * 0.5)
+            self.before = value()
+
+        def on_train_batch_end(self, batch, logs=None):
+            norms.append([np.linalg.norm(self.before), np.linalg.norm(value() - self.before)])
+
+    x = np.random.default_rng(0).normal(size=(5, units)).astype("float32")
+    monitor = reskeras.GradientMonitor(tmp_path / "run")
+    model.fit(x, x[::-1], batch_size=1, shuffle=False, verbose=0, callbacks=[Halve(), monitor])
+    found = [monitor.run.series(each, "layer").median[:, 0] for each in ("weight_norm", "update_ratio")]
+    weight, update = np.array(norms).T
+    assert len(norms) == 5 and weight[2] < 0.6 * weight[1]
+    np.testing.assert_allclose(found[0], weight, rtol=TOLERANCE)
+    # A difference of float32 numbers is as exact as these are.
+    np.testing.assert_allclose(found[1], update / weight, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("shape", "stacked"), [((3000, 3333), False), ((10, 3, 50_021), True), ((40, 9), True)])
+def test_norms_of_many_numbers_are_as_exact_as_of_few(shape, stacked):
+    numbers = np.random.default_rng(0).normal(0, 0.03, shape).astype("float32")
+    rows = numbers.reshape(len(numbers) if stacked else 1, -1)
+    found = backend.norms([keras.ops.convert_to_tensor(numbers)], [stacked])
+    wanted = np.linalg.norm(rows.astype(float), axis=1)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(found), wanted, rtol=1e-6)

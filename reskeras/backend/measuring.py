@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -37,7 +38,7 @@ def weight_statistics(
         gradients = [_rows_summed(each) for each in gradients]
         clipped = clipped and [_rows_summed(each) for each in clipped]
     norm, weight = norms(gradients, stacked), kept.norms()
-    missing = ops.full_like(norm, float("nan"))
+    missing = norm.new_full(norm.shape, math.nan) if name() == "torch" else ops.full_like(norm, math.nan)
     rows = [
         norm,
         missing if clipped is None else norms(clipped, stacked),
@@ -46,7 +47,7 @@ def weight_statistics(
         *_not_finite(norm, gradients, stacked),
         _counts(lambda each: each == 0, whole, stacked) if zeros else missing,
     ]
-    return ops.stack(rows)
+    return torch_measuring.matrix(rows) if name() == "torch" else ops.stack(rows)
 
 
 def _not_finite(norm, gradients, stacked):
@@ -69,7 +70,7 @@ def _not_finite(norm, gradients, stacked):
     if norm.device.type != "cpu":
         # Whoever asks a GPU whether there are any waits for it.
         return [each(norm).float() for each in (torch.isnan, torch.isinf)]
-    return [torch.zeros_like(norm)] * 2 if torch_measuring.are_finite(norm) else counts()
+    return [norm.new_zeros(norm.shape)] * 2 if torch_measuring.are_finite(norm) else counts()
 
 
 def _counts(condition, tensors, stacked):
@@ -121,6 +122,7 @@ class Kept:
         self._values: list[Any] = []
         self.stacked: list[bool] = []
         self._norms = None
+        self._seen: list[tuple[int, int]] = []
 
     def take(self, variables: Sequence[keras.Variable], stacked: Sequence[bool]) -> None:
         """Keep the values of variables as they are now.
@@ -136,13 +138,17 @@ class Kept:
             values = [tf.identity(each) for each in values]
         if name() != "torch":
             self._values = values
-            return
+        elif not self._seen or self._seen != torch_measuring.seen(values):
+            self._copy(values)
+
+    def _copy(self, values: Sequence[Any]) -> None:
         import torch
 
         # Optimizers there change weights in place.
         if [each.shape for each in self._values] != [each.shape for each in values]:
             self._values = [torch.empty_like(each) for each in values]
-        self._norms = torch_measuring.copied(values, self._values, self.stacked)
+        torch._foreach_copy_(self._values, list(values))
+        self._norms = norms(self._values, self.stacked)
 
     def norms(self) -> Any:
         """Return the norms of the values that are kept, as one float32 vector."""
@@ -155,7 +161,10 @@ class Kept:
             after: the values after the step.
         """
         if name() == "torch":
-            return torch_measuring.changes(self._values, after, self.stacked)
+            # What this step ends with is mostly what the next one begins with.
+            found, self._norms = torch_measuring.changes(self._values, after, self.stacked)
+            self._seen = torch_measuring.seen(after)
+            return found
         before, self._values = self._values, []
         return norms([b - a for a, b in zip(after, before, strict=True)], self.stacked)
 

@@ -7,11 +7,15 @@ measured before it is written to memory, if it need be written at all.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 SHORT_STACK = 32
 """So many rows are measured as tensors of their own, all of a list in one call."""
+
+LONG, ROW = 2**16, 2**12
+"""Of more numbers than the first the norm on a CPU is that of the norms of so many each: PyTorch sums squares in
+float32 one after another, so that of ten million a ten-thousandth is lost. It is faster too."""
 
 PIECE = 2**20
 """Numbers of a piece; tensors of no more are all taken in one call."""
@@ -22,11 +26,13 @@ def norms(tensors: Sequence[Any], stacked: Sequence[bool]) -> Any:
     import torch
 
     tensors = [_narrow(each) for each in tensors]
-    long = [rows and len(each) > SHORT_STACK for each, rows in zip(tensors, stacked, strict=True)]
+    long = [
+        rows and len(each) > SHORT_STACK and not _is_long(each[0]) for each, rows in zip(tensors, stacked, strict=True)
+    ]
     single = []
     for each, rows, is_long in zip(tensors, stacked, long, strict=True):
         single += () if is_long else each.unbind(0) if rows else (each,)
-    found = torch._foreach_norm(single, 2, torch.float32) if single else ()
+    found = _single_norms(single)
     if not any(long):
         return torch.stack(found)
     found, parts = iter(found), []
@@ -38,68 +44,106 @@ def norms(tensors: Sequence[Any], stacked: Sequence[bool]) -> Any:
     return torch.cat(parts)
 
 
+def _single_norms(tensors: Sequence[Any]) -> list[Any]:
+    import torch
+
+    if not any(map(_is_long, tensors)):
+        return torch._foreach_norm(tensors, 2, torch.float32) if tensors else []
+    short = [each for each in tensors if not _is_long(each)]
+    found = iter(torch._foreach_norm(short, 2, torch.float32) if short else ())
+    return [_long_norm(each) if _is_long(each) else next(found) for each in tensors]
+
+
+def _is_long(tensor: Any) -> bool:
+    """Return whether a norm is to be computed of the norms of rows: see `LONG`."""
+    import torch
+
+    return tensor.numel() > LONG and tensor.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def _long_norm(tensor: Any) -> Any:
+    import torch
+
+    flat = tensor.reshape(-1)
+    whole = len(flat) // ROW * ROW
+    parts = flat[:whole].view(-1, ROW), flat[whole:].view(1, -1)
+    return torch.linalg.vector_norm(
+        torch.cat([torch.linalg.vector_norm(each, dim=1, dtype=torch.float32) for each in parts])
+    )
+
+
 def _narrow(tensor: Any) -> Any:
     """Return a tensor whose norm PyTorch computes in float32: it refuses wider numbers, and widens others by itself."""
     return tensor.float() if tensor.dtype.itemsize > 4 else tensor
 
 
-def copied(values: Sequence[Any], copies: Sequence[Any], stacked: Sequence[bool]) -> Any:
-    """Copy tensors into others of their shapes, and return their norms."""
-    import torch
-
-    return _by_pieces(copies, values, stacked, torch._foreach_copy_, lambda copy, value, room: copy.copy_(value))
-
-
-def changes(before: Sequence[Any], after: Sequence[Any], stacked: Sequence[bool]) -> Any:
-    """Return the norms of the differences of tensors; what was before may be written over."""
-    import torch
-
-    def subtract(before, after, room):
-        return torch.sub(before, after, out=None if room is None else room[: len(before)])
-
-    return _by_pieces(before, after, stacked, torch._foreach_sub_, subtract)
-
-
-def _by_pieces(
-    changed: Sequence[Any], others: Sequence[Any], stacked: Sequence[bool], all_at_once: Callable, piece: Callable
-) -> Any:
-    """Return the norms of what is made of pairs of tensors.
+def changes(before: Sequence[Any], after: Sequence[Any], stacked: Sequence[bool]) -> tuple[Any, Any]:
+    """Return the norms of the differences of tensors, and of the tensors after; those before then equal these.
 
     Args:
-        changed: the tensor of each pair that may be written to.
-        others: the other tensor of each pair.
+        before: written over.
+        after: of the same shapes.
         stacked: as in `norms`.
-        all_at_once: changes small tensors: takes all of the first and all of the second.
-        piece: `(changed, other, room) -> result` of pieces of large ones, where `room` is the result before, whose
-            place may be taken, or None.
     """
     import torch
 
-    large = [each.device.type == "cpu" and each.numel() > PIECE for each in changed]
-    if torch.compiler.is_compiling() or not any(large):
-        all_at_once(list(changed), list(others))
-        return norms(changed, stacked)
-    pairs = list(zip(changed, others, stacked, large, strict=True))
-    small = [(first, second, rows) for first, second, rows, is_large in pairs if not is_large]
-    if small:
-        all_at_once([first for first, _, _ in small], [second for _, second, _ in small])
-        counts = [len(first) if rows else 1 for first, _, rows in small]
-        found = iter(norms([first for first, _, _ in small], [rows for *_, rows in small]).split(counts))
-    return torch.cat(
-        [_large(first, second, rows, piece) if is_large else next(found) for first, second, rows, is_large in pairs]
-    )
+    large = [each.device.type == "cpu" and each.numel() > PIECE for each in before]
+    found = _small_changes(*_chosen(large, False, before, after, stacked))
+    if not any(large):
+        return found
+    counts = [len(each) if rows else 1 for each, rows in zip(*_chosen(large, False, before, stacked), strict=True)]
+    small = zip(*(each.split(counts) for each in found), strict=True)
+    pairs = [
+        _large_change(first, second, rows) if is_large else next(small)
+        for first, second, rows, is_large in zip(before, after, stacked, large, strict=True)
+    ]
+    return tuple(torch.cat(each) for each in zip(*pairs, strict=True))
 
 
-def _large(changed: Any, other: Any, rows: bool, piece: Callable) -> Any:
+def _chosen(large: Sequence[bool], wanted: bool, *columns: Sequence) -> list[list]:
+    return [[each for each, is_large in zip(column, large, strict=True) if is_large == wanted] for column in columns]
+
+
+def _small_changes(before: Sequence[Any], after: Sequence[Any], stacked: Sequence[bool]) -> tuple[Any, Any]:
     import torch
 
-    count = max(1, PIECE // changed[0].numel())
-    found, room = [], None
-    for first, second in zip(changed.split(count), other.split(count), strict=True):
-        room = piece(first, second, room)
-        numbers = _narrow(room).flatten(1) if rows else _narrow(room)
-        found.append(torch.linalg.vector_norm(numbers, dim=1 if rows else None, dtype=torch.float32))
-    return torch.cat(found) if rows else torch.linalg.vector_norm(torch.stack(found)).reshape(1)
+    if not before:
+        return torch.zeros(0), torch.zeros(0)
+    torch._foreach_sub_(before, after)
+    found = norms(before, stacked)
+    torch._foreach_copy_(before, after)
+    return found, norms(before, stacked)
+
+
+def _large_change(before: Any, after: Any, rows: bool) -> tuple[Any, Any]:
+    import torch
+
+    count = max(1, PIECE // before[0].numel())
+    room, found = None, []
+    for old, new in zip(before.split(count), after.split(count), strict=True):
+        # The next difference is put where the one before was, in a place that stays in the cache.
+        room = torch.sub(old, new, out=None if room is None else room[: len(old)])
+        old.copy_(new)
+        found.append([norms([each], [rows]) for each in (room, old)])
+    columns = (torch.cat(each) for each in zip(*found, strict=True))
+    return tuple(each if rows else torch.linalg.vector_norm(each).reshape(1) for each in columns)
+
+
+def seen(values: Sequence[Any]) -> list[tuple[int, int]]:
+    """Return what tells whether tensors have been written to: where they lie, and how often they were written to.
+
+    Empty where a step is compiled, which does the same at every step.
+    """
+    import torch
+
+    return [] if torch.compiler.is_compiling() else [(each.data_ptr(), each._version) for each in values]
+
+
+def matrix(rows: Sequence[Any]) -> Any:
+    """Return vectors as the rows of a matrix."""
+    import torch
+
+    return torch.stack(rows)
 
 
 def are_finite(norms: Any) -> bool:
