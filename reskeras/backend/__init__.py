@@ -2,7 +2,7 @@
 
 from reskeras.backend.convolutions import by_products
 from reskeras.backend.feeding import fed
-from reskeras.backend.gathering import Seat, can_gather, chained, look_from, seats
+from reskeras.backend.gathering import Seat, Seats, can_gather, chained, look_from, seats
 from reskeras.backend.loops import map_rows, recomputed, scan, scan_in_segments, unrolls_convolutions
 from reskeras.backend.measuring import (
     Kept,
@@ -36,6 +36,7 @@ __all__ = [
     "Kept",
     "RingReader",
     "Seat",
+    "Seats",
     "StateReader",
     "apart_in_replicas",
     "as_numpy",

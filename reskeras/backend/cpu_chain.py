@@ -5,8 +5,10 @@ A small block is not long beside the calls that measure it. As rows of one matri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from reskeras.backend.tracing import Recorded
 
@@ -73,34 +75,32 @@ class Chain:
         self._before, self._versions = self._outputs[-1], self._versions[-1:]
         self._outputs = []
 
-    def slots(self, count: int) -> Any:
+    def slots(self, count: int) -> np.ndarray:
         """Return (blocks, count) numbers, from what the forward pass and by now the backward pass have left."""
         import torch
 
         self.measure()
-        found = torch.cat(self._found, 1)
-        known = ~found[0].isnan()
-        rows = found.new_full((found.shape[1], count), self._missing)
-        names = "mean_square", "branch_square", "skip_square", "dead_share"
+        # NumPy's calls take a fraction of PyTorch's on a few numbers.
+        found = torch.cat(self._found, 1).numpy()
+        known = ~np.isnan(found[0])
         # What is not a number would make a loss scale skip the step.
-        for name, column in zip(names, found.nan_to_num(self._missing, torch.inf), strict=True):
+        found = np.where(np.isnan(found), self._missing, found)
+        rows = np.full((found.shape[1], count), self._missing, np.float32)
+        for name, column in zip(("mean_square", "branch_square", "skip_square", "dead_share"), found, strict=True):
             rows[:, self._columns[name]] = column
-        back = torch.where(known, self._gradient_squares(), self._missing)
-        rows[:, self._columns["gradient_square"]] = back
+        rows[:, self._columns["gradient_square"]] = np.where(known, self._gradient_squares(), self._missing)
         return rows
 
-    def _gradient_squares(self) -> Any:
+    def _gradient_squares(self) -> np.ndarray:
         import torch
 
         gradients = [each.grad for each in self._given]
         reached = [each for each in gradients if each is not None]
         parts = (reached[start : start + self._most] for start in range(0, len(reached), self._most))
-        squares = [_squares(torch.stack(part).float()) for part in parts]
-        if len(reached) == len(gradients):
-            return torch.cat(squares)
-        found = torch.zeros(len(gradients))
+        squares = [_squares(torch.stack(part).float()).numpy() for part in parts]
+        found = np.zeros(len(gradients), np.float32)
         if reached:
-            found[torch.tensor([each is not None for each in gradients])] = torch.cat(squares)
+            found[[each is not None for each in gradients]] = np.concatenate(squares)
         return found
 
 
@@ -137,13 +137,13 @@ def _dead_shares(values: Any, channels: int) -> Any:
     return (values.abs().amax(axes) == 0).float().mean(1)
 
 
-def chain_of(places: Sequence[int], x: Any, channels: int, columns: dict[str, int], missing: float) -> Chain | None:
+def chain_of(places: range, x: Any, channels: int, columns: dict[str, int], missing: float) -> Chain | None:
     """Return a chain of blocks that follow one another, or None where each is to be looked at by itself.
 
     Args:
-        places: of the blocks, each the one before and 1.
+        places: of the blocks, one after another.
         x, channels, columns, missing: as for `Chain`.
     """
     if x.ndim < 2 or not 0 < x.numel() <= SMALL:
         return None
-    return Chain(slice(places[0], places[-1] + 1), x, channels, columns, missing)
+    return Chain(slice(places.start, places.stop), x, channels, columns, missing)

@@ -49,8 +49,9 @@ class SeenOnCPU:
         self._shape, self._missing = values.shape, missing
         self._columns = [columns[each] for each in ("mean_square", "dead_share", "branch_square", "skip_square")]
         self._back = columns["gradient_square"]
-        # A list, for a step ends with cold caches: then each of NumPy's calls takes many times what it takes else.
+        # A list, for between the operations of a block each of NumPy's calls takes many times what it takes else.
         self._numbers = [missing] * values.numel()
+        self._sees = False
         self._outputs: list[Any] = [None] * len(values)
         self._versions = [0] * len(values)
         self._last: _Known | None = None
@@ -65,7 +66,7 @@ class SeenOnCPU:
             channels: the axis of y's channels.
             given: what the next block gets in y's place: y itself, or where y's gradient will come, a view of it.
         """
-        array = _array(y)
+        self._sees, array = True, _array(y)
         size, dead = array.size, _dead_share(array, channels)
         branch = skipped = missing = self._missing
         if skip is None:
@@ -103,6 +104,8 @@ class SeenOnCPU:
         import torch
 
         self._last = None
+        if not self._sees:
+            return torch.full(self._shape, self._missing)
         # A layer behind has written its own output over one that got no gradient: the gradient went past it.
         for place, y in enumerate(self._outputs):
             if y is not None and y._version != self._versions[place]:

@@ -5,6 +5,7 @@ Elsewhere a compiler makes one pass of what a probe computes, and `leave_behind`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -39,7 +40,7 @@ class Gathering:
             given.register_hook(partial(self._see_back, place))
         return given
 
-    def chain(self, places: list[int], x: Any, channels: int) -> Chain | None:
+    def chain(self, places: range, x: Any, channels: int) -> Chain | None:
         """Return what looks at blocks in a row; arguments are as in `chain_of`."""
         if not isinstance(self._seen, SeenOnCPU):
             return None
@@ -70,13 +71,15 @@ class Gathering:
     def _deliver(self) -> None:
         # Blocks that are computed again may have a backward pass of their own within the whole one, so that this is
         # called more than once: each time it delivers all there is.
+        import torch
+
         if self._before is None:
             before = self._values.grad
             self._before = 0 if before is None else before
         self._will_deliver = False
         slots = self._seen.slots()
         for chain in self._chains:
-            slots[chain.places] = chain.slots(slots.shape[1])
+            slots[chain.places] = torch.from_numpy(chain.slots(slots.shape[1]))
         self._values.grad = slots + self._before
 
 
@@ -99,6 +102,21 @@ class Seat:
     place: int
 
 
+class Seats(Sequence):
+    """Seats of probes that follow one another; each is made when it is asked for."""
+
+    def __init__(self, gathering: Gathering, places: range):
+        self.gathering, self.places = gathering, places
+
+    def __len__(self):
+        return len(self.places)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return Seats(self.gathering, self.places[index])
+        return Seat(self.gathering, self.places[index])
+
+
 def can_gather(values: Any) -> bool:
     """Return whether probes with some values are to be put together: where PyTorch runs each operation as it comes."""
     if name() != "torch":
@@ -108,7 +126,7 @@ def can_gather(values: Any) -> bool:
     return values.is_leaf and values.requires_grad and not torch.compiler.is_compiling()
 
 
-def seats(values: Any, columns: dict[str, int], missing: float) -> list[Seat]:
+def seats(values: Any, columns: dict[str, int], missing: float) -> Seats:
     """Return a seat for each of the probes.
 
     Args:
@@ -118,8 +136,7 @@ def seats(values: Any, columns: dict[str, int], missing: float) -> list[Seat]:
             the sum of squares of the gradient at the output.
         missing: what stands in the other slots, and where nothing was measured.
     """
-    gathering = Gathering(values, columns, missing)
-    return [Seat(gathering, place) for place in range(len(values))]
+    return Seats(Gathering(values, columns, missing), range(len(values)))
 
 
 def look_from(seat: Seat, y: Any, skip: Any, channels: int) -> Any:
@@ -134,7 +151,7 @@ def look_from(seat: Seat, y: Any, skip: Any, channels: int) -> Any:
     return seat.gathering.look(seat.place, y, skip, channels)
 
 
-def chained(seats: list[Seat], body: Any, carry: Any, channels: int) -> tuple[Any, Any]:
+def chained(seats: Seats, body: Any, carry: Any, channels: int) -> tuple[Any, Any]:
     """Return a body for `scan` whose carry is looked at in blocks that each add to what the one before gave, and a
     function that takes the last carry and returns it; or None for both where each is to be looked at by itself.
 
@@ -144,6 +161,6 @@ def chained(seats: list[Seat], body: Any, carry: Any, channels: int) -> tuple[An
         carry: the first carry.
         channels: the axis of the carry's channels.
     """
-    gathering = seats[0].gathering
-    chain = gathering.chain([each.place for each in seats], carry, channels)
+    gathering = seats.gathering
+    chain = gathering.chain(seats.places, carry, channels)
     return (None, None) if chain is None else (chain.around(body), gathering.end_of_chain)

@@ -254,12 +254,12 @@ class Stack(keras.Layer):
         if self.depth >= LEAST_RECORDED and alone and backend.can_record(x):
             body, facts = self._recorded(body, facts, x, rows, training)
         in_chain = end = None
-        if probe is not None and isinstance(probe.values, list) and not self.remat:
+        if probe is not None and isinstance(probe.values, backend.Seats) and not self.remat:
             in_chain, end = backend.chained(probe.values, body, x, probe.channels)
         if in_chain is not None:
             body = in_chain
         elif probe is not None:
-            body, rows = _looked_at(body, probe), [*rows, probe.values]
+            body, rows = _looked_at(body, probe), [*rows, _each(probe.values)]
         y, found = self._scan(training)(body, x, rows, self.depth, constants)
         if end is not None:
             y = end(y)
@@ -327,10 +327,15 @@ class Stack(keras.Layer):
         return cls(**{**config, "block": blocks if isinstance(block, list) else blocks[0]})
 
 
+def _each(values):
+    """Return what `scan` takes a row of for each slice."""
+    return list(values) if isinstance(values, backend.Seats) else values
+
+
 def _looked_at(body, probe: Probe):
     """Return a body whose last row is the values of a probe at its output."""
-    if isinstance(probe.values, list):
-        # Seats: the body is looked at from outside of it.
+    if isinstance(probe.values, backend.Seats):
+        # The body is looked at from outside of it.
         def look(x, rows, constants):
             *rows, seat = rows
             y, outputs = body(x, rows, constants)

@@ -40,9 +40,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +57,9 @@ NETWORKS = ("wide", "small", "deep", "resnet-20")
 LEVELS = ("norms", "probes", "deep")
 AGAIN = "none"
 """A second training without telemetry, whose ratio says how far to trust the others."""
+KEEPS_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_MMAP_THRESHOLD_": str(2**40)}
+"""What glibc gives back to the system, and faults in again page by page, is another share of a step in each process: up
+to a third of a step of `deep`, with telemetry or without."""
 CHUNK = 1.0
 """Seconds that the steps of one level last in each round."""
 
@@ -129,11 +134,11 @@ def _Epochs():
     return Epochs()
 
 
-def measure(name: str, rounds: int) -> dict:
+def measure(name: str, rounds: int, levels: Sequence[str]) -> dict:
     """Return the seconds of a step without telemetry, the ratio at each level, and what the reader costs."""
     folder = Path(tempfile.mkdtemp())
     try:
-        forms = {level: Runner(name, level, folder) for level in (None, *LEVELS, AGAIN)}
+        forms = {level: Runner(name, level, folder) for level in (None, *levels, AGAIN)}
         for each in forms.values():
             each.seconds(2, 2)
         steps = max(int(CHUNK / forms[None].seconds(10, 2)[0]), 4)
@@ -145,10 +150,10 @@ def measure(name: str, rounds: int) -> dict:
         # What else the machine does changes slowly, and where a model's numbers lie in memory makes a difference: each
         # level is compared with two trainings without it, the one before and the one behind.
         without = (found[None] + found[AGAIN]) / 2
-        ratios = {level: np.median(found[level] / without, axis=0).tolist() for level in (AGAIN, *LEVELS)}
-        costs = [event for event in forms["norms"].monitor.run.events() if event["event"] == "telemetry"]
+        ratios = {level: np.median(found[level] / without, axis=0).tolist() for level in (AGAIN, *levels)}
+        costs = [event for event in forms[levels[0]].monitor.run.events() if event["event"] == "telemetry"]
         reader = sum(each["reader_seconds"] for each in costs) / sum(each["steps"] for each in costs)
-        header = forms["norms"].monitor.run.table("weights").header
+        header = forms[levels[0]].monitor.run.table("weights").header
         million = header.rows_after(1_000_000) * header.row.itemsize
         step = float(np.median(without[:, 0]))
         return {"step": step, **ratios, "reader": reader, "megabytes": million / 1e6}
@@ -161,30 +166,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backends", nargs="+", default=installed_backends())
     parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS)
+    parser.add_argument("--levels", nargs="+", default=LEVELS, choices=LEVELS)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--limit", type=float, default=600, help="seconds after which a process is given up")
     parser.add_argument("--json", type=Path, help="file to write every measurement to")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(measure(arguments.one, arguments.rounds)))
+        print(json.dumps(measure(arguments.one, arguments.rounds, arguments.levels)))
         return
+    os.environ.update(KEEPS_MEMORY)
     rows, content = [], []
     for name in arguments.networks:
         for backend in arguments.backends:
-            given = ["--one", name, "--rounds", str(arguments.rounds)]
+            given = ["--one", name, "--rounds", str(arguments.rounds), "--levels", *arguments.levels]
             try:
                 found = run(Path(__file__), given, backend, arguments.limit)
             except Failed as reason:
                 print(f"{name:<10} {LONG[backend]:<11} {reason}", flush=True)
-                rows.append([name, LONG[backend], *[MISSING] * (len(LEVELS) + 4)])
+                rows.append([name, LONG[backend], *[MISSING] * (len(arguments.levels) + 4)])
                 continue
             content.append({"network": name, "backend": backend, **found})
-            ratios = [" / ".join(f"{each:.2f}" for each in found[level]) for level in (AGAIN, *LEVELS)]
+            ratios = [" / ".join(f"{each:.2f}" for each in found[level]) for level in (AGAIN, *arguments.levels)]
             costs = f"{found['step'] * 1e3:.1f}", *ratios, f"{found['reader'] * 1e6:.0f}", f"{found['megabytes']:.0f}"
             rows.append([name, LONG[backend], *costs])
             print(f"{name:<10} {LONG[backend]:<11} {costs}", flush=True)
-    columns = ["network", "backend", "ms a step", AGAIN, *LEVELS, "reader, µs a step", "MB after 1,000,000 steps"]
+    columns = [
+        "network",
+        "backend",
+        "ms a step",
+        AGAIN,
+        *arguments.levels,
+        "reader, µs a step",
+        "MB after 1,000,000 steps",
+    ]
     print("\n" + table(columns, rows))
     if arguments.json:
         arguments.json.write_text(json.dumps(content, indent=1) + "\n")
