@@ -11,29 +11,26 @@ both. Times are of whole epochs from their second on, when everything is compile
 thread that writes, for each step.
 
 On two cores of an AMD EPYC with nothing else to do, with Keras 3.15.1, TensorFlow 2.21.0, JAX 0.10.2 and PyTorch
-2.13.0: medians of seven rounds on 22 November 2026; norms and probes on PyTorch on the 23rd, of three to seven rounds,
-in runs without the level "deep":
+2.13.0: medians of seven rounds on 22 November 2026; all of PyTorch but the level "deep" on the 23rd, in runs without
+that level:
 
     network    backend     ms a step         none         norms        probes          deep  reader, us  MB, 1e6 steps
     small      JAX               4.6  0.96 / 0.98   1.06 / 1.10   1.10 / 1.17   1.23 / 1.25         158            180
     small      TensorFlow       14.4  0.97 / 1.00   0.97 / 1.03   1.09 / 1.17   1.31 / 1.18         215            180
-    small      PyTorch            11.5  0.98 / 0.98   1.12 / 1.13   1.30 / 1.30   6.27 / 6.22         113            180
+    small      PyTorch          11.6  0.99 / 0.99   1.14 / 1.14   1.24 / 1.24   6.27 / 6.22         124            180
     resnet-20  JAX             109.9  0.99 / 0.98   0.99 / 0.94   0.95 / 0.92   0.96 / 0.99         302            149
     resnet-20  TensorFlow       59.9  0.99 / 0.99   1.01 / 1.05   1.00 / 1.08   1.05 / 1.11         466            149
-    resnet-20  PyTorch            76.2  0.95 / 0.95   1.01 / 1.01   1.04 / 1.04   1.48 / 1.48         351            149
+    resnet-20  PyTorch          88.8  1.00 / 0.99   1.02 / 1.02   1.08 / 1.07   1.48 / 1.48         284            149
     deep       JAX              84.0  1.05 / 1.04   1.05 / 1.14   1.14 / 1.26   1.25 / 1.33        2323            973
     deep       TensorFlow      318.0  1.06 / 1.00   1.08 / 1.04   1.15 / 1.24   1.25 / 1.27        2410            973
-    deep       PyTorch           222.8  1.01 / 1.02   0.91 / 0.92   1.39 / 1.39   9.62 / 9.48        1472            973
+    deep       PyTorch         198.7  0.97 / 0.97   0.95 / 0.95   1.05 / 1.06   9.62 / 9.48        1397            973
 
-PyTorch runs one operation after another: a probe there is two products for an output, of it with itself and with what
-it was added to, and one for its gradient. That is 20 to 30 us of a block's forward pass and 13 to 20 of its backward
-pass, most of them calls, which a block of 64 units is not long beside; other runs of `small` on the same day had 1.07
-to 1.18 for norms and 1.12 to 1.41 for probes, `resnet-20` 0.98 to 1.28 for probes. In `deep`, 25 ms of a step are
-Python's search for garbage: what the probes of a thousand blocks hold for a step makes it go through all objects often.
-A call takes several times longer in a training than in a loop of its own. Measuring sixteen blocks at once, as on a
-GPU, took no less. Level "deep" takes some fifteen operations a block. In `wide`, measured in another run, a third of
-the step is the update of the weights, which reads and writes memory alone; norms read the gradients, and the weights
-before and after once more, and take 1.08 to 1.16 of it on each backend.
+PyTorch runs one operation after another. Norms read every gradient once and every weight twice and write it once; in
+`small`, where that is 1.2 ms, another run on the same day had 1.08. Probes hold the outputs of small blocks in a row
+and measure many at once: in `small` 1 ms of the forward pass and 1.3 of the backward pass. Large outputs are gone
+through block by block, as in `resnet-20`, where reading them again takes most of 4 ms. Level "deep" takes some fifteen
+operations a block. In `wide`, measured in another run, a third of the step is the update of the weights, which reads
+and writes memory alone; norms take 1.08 to 1.16 of it on each backend.
 """
 
 from __future__ import annotations
