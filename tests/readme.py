@@ -81,6 +81,24 @@ def names_table(module: ModuleType, columns: tuple[str, str]) -> str:
     return table(columns, ((f"`{name}`", " ".join(text.split())) for name, text in first.items()))
 
 
+def tasks_table() -> str:
+    """Return one row for each task."""
+    rows = [
+        (
+            f"`{name}`",
+            each.answer,
+            ", ".join(each.inputs),
+            each.head,
+            " + ".join(f"`{loss}`" for loss in each.losses),
+            each.accuracy,
+            ", ".join(score.replace("_", " ") for score in each.scores),
+        )
+        for name, each in TASKS.items()
+    ]
+    columns = ("task", "learns", "from", "the network ends with", "loss", "accuracy is the share of", "and on the test")
+    return table(columns, rows)
+
+
 def data_table() -> str:
     """Return one row for each embedded data set."""
     rows = [
@@ -127,6 +145,7 @@ def tables() -> dict[str, str]:
     return {
         "architectures": architectures_table(),
         "presets": presets_tables(),
+        "tasks": tasks_table(),
         "data": data_table(),
         "training": options_table(TrainingOptions),
         "recipes": recipes_table(),

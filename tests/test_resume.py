@@ -58,8 +58,8 @@ def test_a_deep_network_s_run_goes_on_to_the_last_bit_where_xla_compiles_its_ste
     as_if_killed(run, 12)
     checkpoints.listed(run.checkpoints_path)[0].unlink()
     go_on(bench, run)
-    # The second checkpoint is left out where the first is still being written.
-    assert events(run, "resumed")[0]["step"] in (5, 10)
+    # The second checkpoint is of a later step, or left out, where the first is still being written.
+    assert 5 <= events(run, "resumed")[0]["step"] < 12
     check_same(run, whole)
 
 

@@ -18,6 +18,7 @@ from reskeras.installed import has_extra
 from reskeras.options import OptionError
 from reskeras.request import check_request, default_data
 from reskeras.tasks import TASKS
+from reskeras.training.objectives import objective
 
 OURS = [name for name, entry in ARCHITECTURES.items() if not entry.extra]
 """Those that need no extra."""
@@ -109,6 +110,15 @@ def test_every_network_has_data_of_its_own_to_begin_with(name):
     data = request.settings.training.data
     assert data == default_data(ARCHITECTURES[name])
     assert ARCHITECTURES[name].fits(ALL_SHAPES[data].task, ALL_SHAPES[data].kind)
+
+
+@pytest.mark.any_backend
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_states_what_it_is_learnt_from_and_trained_towards(name):
+    families = [entry for entry in ARCHITECTURES.values() if entry.task == name]
+    assert {kind for entry in families for kind in entry.inputs} == set(TASKS[name].inputs)
+    losses = keras.tree.flatten(objective(name)["loss"])
+    assert tuple(type(each).__name__ for each in losses) == TASKS[name].losses
 
 
 ALL_SHAPES = {name: each.shape for name, each in datasets.EMBEDDED.items()}

@@ -253,16 +253,11 @@ class Stack(keras.Layer):
         alone = memory is None and mask is None and (probe is None or not probe.is_deep)
         if self.depth >= LEAST_RECORDED and alone and backend.can_record(x):
             body, facts = self._recorded(body, facts, x, rows, training)
-        in_chain = end = None
-        if probe is not None and isinstance(probe.values, backend.Seats) and not self.remat:
-            in_chain, end = backend.chained(probe.values, body, x, probe.channels)
-        if in_chain is not None:
-            body = in_chain
-        elif probe is not None:
-            body, rows = _looked_at(body, probe), [*rows, _each(probe.values)]
+        end = None
+        if probe is not None:
+            body, rows, end = _looked_at(body, x, rows, probe, once=not self.remat)
         y, found = self._scan(training)(body, x, rows, self.depth, constants)
-        if end is not None:
-            y = end(y)
+        y = y if end is None else end(y)
         for each in found[: facts.losses]:
             self.add_loss(keras.ops.sum(each))
         for place, value in zip(facts.changed, found[facts.losses :], strict=True):
@@ -327,21 +322,34 @@ class Stack(keras.Layer):
         return cls(**{**config, "block": blocks if isinstance(block, list) else blocks[0]})
 
 
-def _each(values):
-    """Return what `scan` takes a row of for each slice."""
-    return list(values) if isinstance(values, backend.Seats) else values
+def _looked_at(body, x, rows: list, probe: Probe, once: bool):
+    """Return a body at whose output is looked, what it gets rows of, and what the last carry is given to, or None.
+
+    Args:
+        body: as in `backend.scan`.
+        x: the first carry.
+        rows: what the body gets rows of.
+        probe: with values for each slice.
+        once: whether no slice is computed again.
+    """
+    if not isinstance(probe.values, backend.Seats):
+        return _probed_body(body, probe), [*rows, probe.values], None
+    if once:
+        chained, end = backend.chained(probe.values, body, x, probe.channels)
+        if chained is not None:
+            return chained, rows, end
+
+    # The body is looked at from outside of it.
+    def look(x, rows, constants):
+        *rows, seat = rows
+        y, outputs = body(x, rows, constants)
+        return backend.look_from(seat, y, x, probe.channels), outputs
+
+    return look, [*rows, list(probe.values)], None
 
 
-def _looked_at(body, probe: Probe):
+def _probed_body(body, probe: Probe):
     """Return a body whose last row is the values of a probe at its output."""
-    if isinstance(probe.values, backend.Seats):
-        # The body is looked at from outside of it.
-        def look(x, rows, constants):
-            *rows, seat = rows
-            y, outputs = body(x, rows, constants)
-            return backend.look_from(seat, y, x, probe.channels), outputs
-
-        return look
 
     def run(x, rows, constants):
         found = []
