@@ -12,6 +12,7 @@ from networks import CLASSES, EACH_PART_ONCE, input_shape, samples, tiny_options
 
 import reskeras
 from reskeras import backend
+from reskeras.backend import torch_measuring
 from reskeras.runs.folder import Run
 from reskeras.telemetry import GradientMonitor, ring
 
@@ -304,3 +305,23 @@ def test_norms_of_many_numbers_are_as_exact_as_of_few(shape, stacked):
     found = backend.norms([keras.ops.convert_to_tensor(numbers)], [stacked])
     wanted = np.linalg.norm(rows.astype(float), axis=1)
     np.testing.assert_allclose(keras.ops.convert_to_numpy(found), wanted, rtol=1e-6)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="only PyTorch's weights are gone through by pieces")
+def test_changes_of_weights_of_all_sizes_at_once(monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch_measuring, "PIECE", 50)
+    generator = np.random.default_rng(0)
+    shapes, stacked = [(7,), (40, 9), (13, 20), (3, 5), (200,), (40, 3)], [False, True, False, True, False, True]
+    before, after = ([generator.normal(size=shape).astype("float32") for shape in shapes] for _ in range(2))
+    tensors = [torch.from_numpy(each.copy()) for each in before]
+    found = torch_measuring.changes(tensors, [torch.from_numpy(each) for each in after], stacked)
+
+    def norms(arrays):
+        rows = [each.reshape(len(each) if many else 1, -1) for each, many in zip(arrays, stacked, strict=True)]
+        return np.concatenate([np.linalg.norm(each.astype(float), axis=1) for each in rows])
+
+    differences = [new - old for new, old in zip(after, before, strict=True)]
+    for ours, wanted in zip(found, (norms(differences), norms(after)), strict=True):
+        np.testing.assert_allclose(ours.numpy(), wanted, rtol=1e-6)
+    assert all(np.array_equal(each.numpy(), new) for each, new in zip(tensors, after, strict=True))

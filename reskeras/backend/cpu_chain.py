@@ -12,8 +12,9 @@ import numpy as np
 
 from reskeras.backend.tracing import Recorded
 
-SMALL = 2**16
-"""Numbers of the largest output that is held; a larger one is measured at once, while it is in the cache."""
+SMALL = 2**15
+"""Numbers of the largest output that is held, and whose gradient is until the backward pass ends; a larger one is
+measured at once, while it is in the cache."""
 
 HELD = 2**18
 """Numbers of the outputs that are measured together: what they are copied to stays in the cache."""

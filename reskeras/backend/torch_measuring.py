@@ -7,7 +7,7 @@ measured before it is written to memory, if it need be written at all.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 SHORT_STACK = 32
@@ -80,6 +80,8 @@ def _narrow(tensor: Any) -> Any:
 def changes(before: Sequence[Any], after: Sequence[Any], stacked: Sequence[bool]) -> tuple[Any, Any]:
     """Return the norms of the differences of tensors, and of the tensors after; those before then equal these.
 
+    In a step that is compiled, the norms of the differences and None; those before are then of no use.
+
     Args:
         before: written over.
         after: of the same shapes.
@@ -87,12 +89,15 @@ def changes(before: Sequence[Any], after: Sequence[Any], stacked: Sequence[bool]
     """
     import torch
 
+    if torch.compiler.is_compiling():
+        torch._foreach_sub_(before, after)
+        return norms(before, stacked), None
     large = [each.device.type == "cpu" and each.numel() > PIECE for each in before]
-    found = _small_changes(*_chosen(large, False, before, after, stacked))
     if not any(large):
-        return found
-    counts = [len(each) if rows else 1 for each, rows in zip(*_chosen(large, False, before, stacked), strict=True)]
-    small = zip(*(each.split(counts) for each in found), strict=True)
+        return _small_changes(before, after, stacked)
+    columns = ([each for each, is_large in zip(those, large, strict=True) if not is_large]
+               for those in (before, after, stacked))  # fmt: skip
+    small = _one_by_one(*columns)
     pairs = [
         _large_change(first, second, rows) if is_large else next(small)
         for first, second, rows, is_large in zip(before, after, stacked, large, strict=True)
@@ -100,15 +105,17 @@ def changes(before: Sequence[Any], after: Sequence[Any], stacked: Sequence[bool]
     return tuple(torch.cat(each) for each in zip(*pairs, strict=True))
 
 
-def _chosen(large: Sequence[bool], wanted: bool, *columns: Sequence) -> list[list]:
-    return [[each for each, is_large in zip(column, large, strict=True) if is_large == wanted] for column in columns]
+def _one_by_one(before: Sequence[Any], after: Sequence[Any], stacked: Sequence[bool]) -> Iterator[tuple[Any, Any]]:
+    """Yield `_small_changes` of each tensor."""
+    if before:
+        counts = [len(each) if rows else 1 for each, rows in zip(before, stacked, strict=True)]
+        found = _small_changes(before, after, stacked)
+        yield from zip(*(each.split(counts) for each in found), strict=True)
 
 
 def _small_changes(before: Sequence[Any], after: Sequence[Any], stacked: Sequence[bool]) -> tuple[Any, Any]:
     import torch
 
-    if not before:
-        return torch.zeros(0), torch.zeros(0)
     torch._foreach_sub_(before, after)
     found = norms(before, stacked)
     torch._foreach_copy_(before, after)
@@ -132,6 +139,7 @@ def _large_change(before: Any, after: Any, rows: bool) -> tuple[Any, Any]:
 def seen(values: Sequence[Any]) -> list[tuple[int, int]]:
     """Return what tells whether tensors have been written to: where they lie, and how often they were written to.
 
+    What is written through a tensor's `.data` PyTorch does not count: it is then taken for a part of the next step.
     Empty where a step is compiled, which does the same at every step.
     """
     import torch
