@@ -128,7 +128,7 @@ def _line(event: dict[str, Any]) -> str | None:
         return f"tested and saved: the weights of epoch {event.get('epoch', 0)}, the best on validation samples"
     if kind == "tested":
         line = f"test accuracy {percent(event.get('test_accuracy'))}  test loss {number(event.get('test_loss'))}"
-        further = (f"  {name[5:].replace('_', ' ')} {number(event[name])}" for name in SCORES if name in event)
+        further = (f"  {called} {number(event[name])}" for name, called in SCORES.items() if name in event)
         return line + "".join(further)
     if kind == "sample":
         return f"it writes: {' '.join(str(event.get('text', '')).split())}"

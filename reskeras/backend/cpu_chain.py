@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from reskeras.backend.torch_measuring import dead_shares
 from reskeras.backend.tracing import Recorded
 
 SMALL = 2**15
@@ -125,17 +126,11 @@ def _measured(values: Any, channels: int) -> Any:
 
     size, squares = values[0].numel(), _squares(values)
     added = _squares(values[1:] - values[:-1])
-    dead = _dead_shares(values[1:], 1 + channels)
+    outputs = values[1:]
+    # Nearly always all channels are seen to be alive at the first place.
+    first = outputs[tuple(slice(None) if axis in (0, 1 + channels) else 0 for axis in range(outputs.ndim))]
+    dead = torch.zeros(len(outputs)) if first.all() else dead_shares(outputs, 1 + channels)
     return torch.stack([squares[1:] / size, added / size, squares[:-1] / size, dead])
-
-
-def _dead_shares(values: Any, channels: int) -> Any:
-    """Return for each of some outputs, (blocks, batch, ...), the share of channels that are 0 everywhere."""
-    first = values[tuple(slice(None) if axis in (0, channels) else 0 for axis in range(values.ndim))]
-    if first.all():
-        return values.new_zeros(len(values))
-    axes = tuple(axis for axis in range(1, values.ndim) if axis != channels)
-    return (values.abs().amax(axes) == 0).float().mean(1)
 
 
 def chain_of(places: range, x: Any, channels: int, columns: dict[str, int], missing: float) -> Chain | None:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from reskeras.backend.torch_measuring import dead_shares
+
 HELD_BYTES = 2**19
 """Outputs, or gradients, of so many bytes are held until they are measured in one go; a larger one is not held."""
 
@@ -169,7 +171,9 @@ def _measured(outputs: Sequence[_Output], channels: int, known: dict[tuple, tupl
     kept = known[last]
     known.clear()
     known[last] = kept
-    return _Seen(places, values[0].numel(), torch.stack(norm), _dead_share(values, channels), *added)
+    # Who asks a GPU first whether any may be dead waits for it.
+    dead = dead_shares(torch.stack(values), 1 + channels)
+    return _Seen(places, values[0].numel(), torch.stack(norm), dead, *added)
 
 
 def _norms(tensors: Sequence[Any], known: dict[tuple, tuple[Any, Any]]) -> list[Any]:
@@ -200,13 +204,3 @@ def _distances(tensors: Sequence[Any], others: Sequence[Any]) -> Sequence[Any]:
 
     wide = [[each.float() for each in some] for some in (tensors, others)]
     return _foreach_norm(torch._foreach_sub(*wide))
-
-
-def _dead_share(outputs: Sequence[Any], channels: int) -> Any:
-    """Return for each of some outputs, (batch, ...), the share of channels that are 0 everywhere."""
-    import torch
-
-    # Who asks a GPU first whether any may be dead waits for it.
-    values = torch.stack(outputs)
-    axes = [axis for axis in range(1, values.ndim) if axis != 1 + channels]
-    return (values.abs().sum(axes) == 0).float().mean(1)

@@ -157,3 +157,14 @@ def matrix(rows: Sequence[Any]) -> Any:
 def are_finite(norms: Any) -> bool:
     """Return whether no norm, on a CPU, is NaN or infinite; False too where they are too large to be summed."""
     return math.isfinite(norms.sum().item())
+
+
+def dead_shares(values: Any, channels: int) -> Any:
+    """Return for each of some outputs, (blocks, batch, ...), the share of channels that are 0 everywhere.
+
+    Args:
+        values: the outputs.
+        channels: the axis of the channels, counted with that of the blocks.
+    """
+    axes = [axis for axis in range(1, values.ndim) if axis != channels]
+    return (values.abs().sum(axes) == 0).float().mean(1)

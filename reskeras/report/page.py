@@ -143,10 +143,10 @@ def _settings(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
 def _scores(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
     """Return what the tasks of the runs have measured on the test besides loss and accuracy."""
     found = [results.facts(run.events()) for run in runs]
-    known = [name for name in SCORES if any(each.get(name) is not None for each in found)]
     return [
-        (name.removeprefix("test_").replace("_", " "), [_fact(name, each.get(name)) for each in found])
-        for name in known
+        (called, [_fact(name, each.get(name)) for each in found])
+        for name, called in SCORES.items()
+        if any(each.get(name) is not None for each in found)
     ]
 
 

@@ -12,8 +12,8 @@ from reskeras.files import read_at, size_of
 from reskeras.printable import load_json
 from reskeras.tasks import TASKS
 
-SCORES = tuple(f"test_{score}" for task in TASKS.values() for score in task.scores)
-"""What a task has measured on the test samples besides loss and accuracy."""
+SCORES = {f"test_{score}": score.replace("_", " ") for task in TASKS.values() for score in task.scores}
+"""What a task has measured on the test samples besides loss and accuracy, and how that is called."""
 
 COUNTS = (
     "pid", "parameters", "weights", "layers", "epochs", "steps", "steps_per_epoch", "epoch", "step",

@@ -201,9 +201,10 @@ def _results(snapshot: Snapshot) -> list[Fact]:
     facts += [_metric_fact(metric) for metric in snapshot.metrics if snapshot.by_script]
     if tested := snapshot.events.get("tested"):
         facts.append(Fact("test accuracy ", words.share(tested.get("test_accuracy")), role="good"))
-        known = {name.removeprefix("test_").replace("_", " "): tested.get(name) for name in SCORES}
         facts += [
-            Fact(f"{name} ", words.number(score), role="good") for name, score in known.items() if score is not None
+            Fact(f"{called} ", words.number(tested[name]), role="good")
+            for name, called in SCORES.items()
+            if tested.get(name) is not None
         ]
     return facts
 
