@@ -5,13 +5,12 @@ from reskeras.backend.feeding import fed
 from reskeras.backend.gathering import Seat, Seats, can_gather, chained, look_from, seats
 from reskeras.backend.loops import map_rows, recomputed, scan, scan_in_segments, unrolls_convolutions
 from reskeras.backend.measuring import (
-    Kept,
+    WeightStatistics,
     apart_in_replicas,
     norms,
     over_replicas,
     replicas,
     values_now,
-    weight_statistics,
 )
 from reskeras.backend.operations import batch_norm, count_in, vector, write_row
 from reskeras.backend.probing import enter, leave_behind
@@ -33,11 +32,11 @@ from reskeras.backend.state import RingReader, StateReader, as_numpy
 from reskeras.backend.tracing import can_record, recorded
 
 __all__ = [
-    "Kept",
     "RingReader",
     "Seat",
     "Seats",
     "StateReader",
+    "WeightStatistics",
     "apart_in_replicas",
     "as_numpy",
     "batch_norm",
@@ -77,7 +76,6 @@ __all__ = [
     "values_now",
     "vector",
     "version",
-    "weight_statistics",
     "without_tensorflow",
     "write_row",
 ]

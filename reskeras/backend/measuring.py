@@ -4,50 +4,14 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 
 from reskeras.backend import torch_measuring
 from reskeras.backend.process import name
-
-
-def weight_statistics(
-    gradients: Sequence[Any],
-    clipped: Sequence[Any] | None,
-    kept: Kept,
-    after: Sequence[Any],
-    zeros: bool = False,
-) -> Any:
-    """Return measurements of weights as one float32 matrix, (7, weights).
-
-    The rows are the norms of gradients, of clipped gradients, of weights and of what was added to them, and the numbers
-    of entries of a gradient that are NaN, infinite and 0.
-
-    Args:
-        gradients: of each weight.
-        clipped: the same after clipping; None where nothing is clipped, which gives NaN.
-        kept: the weights before the step; they cannot be asked for once more. One that is many has a column for each
-            of its rows.
-        after: each weight after the step.
-        zeros: whether to count zeros; otherwise they are NaN.
-    """
-    ops, whole, stacked = keras.ops, gradients, kept.stacked
-    if name() == "tensorflow":
-        gradients = [_rows_summed(each) for each in gradients]
-        clipped = clipped and [_rows_summed(each) for each in clipped]
-    norm, weight = norms(gradients, stacked), kept.norms()
-    missing = norm.new_full(norm.shape, math.nan) if name() == "torch" else ops.full_like(norm, math.nan)
-    rows = [
-        norm,
-        missing if clipped is None else norms(clipped, stacked),
-        weight,
-        kept.changes(after),
-        *_not_finite(norm, gradients, stacked),
-        _counts(lambda each: each == 0, whole, stacked) if zeros else missing,
-    ]
-    return torch_measuring.matrix(rows) if name() == "torch" else ops.stack(rows)
 
 
 def _not_finite(norm, gradients, stacked):
@@ -73,13 +37,19 @@ def _not_finite(norm, gradients, stacked):
     return [norm.new_zeros(norm.shape)] * 2 if torch_measuring.are_finite(norm) else counts()
 
 
+def _missing(norm):
+    """Return NaN in the place of each norm."""
+    return norm.new_full(norm.shape, math.nan) if name() == "torch" else keras.ops.full_like(norm, math.nan)
+
+
 def _counts(condition, tensors, stacked):
     ops = keras.ops
     found = []
     for each, rows in zip(tensors, stacked, strict=True):
         each = ops.convert_to_tensor(each)
         axes = tuple(range(1, len(each.shape))) if rows else None
-        found.append(ops.reshape(ops.sum(ops.cast(condition(each), "float32"), axes), (-1,)))
+        count = ops.sum(ops.cast(condition(each), "int32"), axes)
+        found.append(ops.reshape(ops.cast(count, "float32"), (-1,)))
     return ops.concatenate(found)
 
 
@@ -111,33 +81,48 @@ def values_now(variables: Sequence[keras.Variable]) -> list[Any]:
     return [each.detach() for each in values] if name() == "torch" else values
 
 
-class Kept:
-    """Keeps values of variables as they are before a step, whatever the step assigns.
-
-    Attributes:
-        stacked: for each of them, whether it is many in one, as in `norms`.
-    """
+class WeightStatistics:
+    """Measures what a step makes of weights: `begin` before it changes any, then `end`."""
 
     def __init__(self):
         self._values: list[Any] = []
-        self.stacked: list[bool] = []
+        self._stacked: list[bool] = []
         self._norms = None
+        self._of_gradients: list[Any] = []
         self._seen: list[tuple[int, int]] = []
+        self._places: dict[int, int] = {}
+        self._added: dict[int, tuple[Any, Any]] = {}
 
-    def take(self, variables: Sequence[keras.Variable], stacked: Sequence[bool]) -> None:
-        """Keep the values of variables as they are now.
+    def begin(
+        self,
+        variables: Sequence[keras.Variable],
+        stacked: Sequence[bool],
+        gradients: Sequence[Any],
+        zeros: bool = False,
+    ) -> None:
+        """Measure gradients, and keep the values of the weights as they are now.
 
         Args:
-            variables: the variables.
-            stacked: as in `norms`.
+            variables: the weights.
+            stacked: for each of them, whether it is many in one, as in `norms`.
+            gradients: of each.
+            zeros: whether to count the zeros among a gradient's entries.
         """
-        values, self.stacked = values_now(variables), list(stacked)
+        self._stacked = list(stacked)
+        self._keep(variables)
+        norm = norms(gradients, stacked)
+        zero = _counts(lambda each: each == 0, gradients, stacked) if zeros else _missing(norm)
+        self._of_gradients = [norm, *_not_finite(norm, gradients, stacked), zero]
+
+    def _keep(self, variables) -> None:
+        values = values_now(variables)
+        self._places, self._added = {id(each): place for place, each in enumerate(variables)}, {}
         if name() == "tensorflow":
             import tensorflow as tf
 
             values = [tf.identity(each) for each in values]
         if name() != "torch":
-            self._values = values
+            self._values, self._norms = values, norms(values, self._stacked)
         elif not self._seen or self._seen != torch_measuring.seen(values):
             self._copy(values)
 
@@ -148,25 +133,69 @@ class Kept:
         if [each.shape for each in self._values] != [each.shape for each in values]:
             self._values = [torch.empty_like(each) for each in values]
         torch._foreach_copy_(self._values, list(values))
-        self._norms = norms(self._values, self.stacked)
+        self._norms = norms(self._values, self._stacked)
 
-    def norms(self) -> Any:
-        """Return the norms of the values that are kept, as one float32 vector."""
-        return self._norms if name() == "torch" else norms(self._values, self.stacked)
+    def behind(self, gradients: Sequence[Any]) -> Sequence[Any]:
+        """Return gradients as they are, for an optimizer that is to come behind what `begin` measures."""
+        if name() != "jax":
+            return gradients
+        import jax
+        import jax.numpy as jnp
 
-    def changes(self, after: Sequence[Any]) -> Any:
-        """Return the norms of what was added to the values; they are no longer kept.
+        # What depends on all that was measured writes over weights and gradients where they are: XLA would copy them
+        # first, for all it knows. Nor does it write squares of gradients to memory, to have them for their norms too.
+        found = jax.lax.optimization_barrier([self._norms, *self._of_gradients])
+        nothing = jnp.where(jnp.stack([each[0] for each in found]).max() < -1, 1, 0)
+        return [each + nothing.astype(each.dtype) for each in gradients]
+
+    @contextmanager
+    def adding(self, variable: Any, change: Any) -> Iterator[None]:
+        """Know what is added to a variable, or subtracted, by what is done within.
+
+        On JAX, where a step writes over the values before it: to compare with these, XLA would copy them first.
 
         Args:
-            after: the values after the step.
+            variable: any variable.
+            change: what is added or subtracted.
         """
+        place = self._places.get(id(variable)) if name() == "jax" else None
+        is_first = place is not None and variable.value is self._values[place]
+        yield
+        if is_first and variable.value.dtype == change.dtype == "float32":
+            self._added[place] = variable.value, change
+
+    def end(self, clipped: Sequence[Any] | None, after: Sequence[Any]) -> Any:
+        """Return what was measured of the weights as one float32 matrix, (7, weights).
+
+        The rows are the norms of gradients, of clipped gradients, of weights before the step and of what was added to
+        them, and the numbers of entries of a gradient that are NaN, infinite and 0 (NaN where zeros are not counted).
+        A weight that is many has a column for each of its rows.
+
+        Args:
+            clipped: the gradients after clipping; None where nothing is clipped, which gives NaN.
+            after: each weight after the step.
+        """
+        norm, *counts = self._of_gradients
+        clipped_norm = _missing(norm) if clipped is None else norms(clipped, self._stacked)
+        before, self._of_gradients = self._norms, []
+        rows = [norm, clipped_norm, before, self._changes(after), *counts]
+        return torch_measuring.matrix(rows) if name() == "torch" else keras.ops.stack(rows)
+
+    def _changes(self, after: Sequence[Any]) -> Any:
+        """Return the norms of what was added to the values."""
         if name() == "torch":
             # What this step ends with is mostly what the next one begins with.
-            found, self._norms = torch_measuring.changes(self._values, after, self.stacked)
+            found, self._norms = torch_measuring.changes(self._values, after, self._stacked)
             self._seen = torch_measuring.seen(after)
             return found
-        before, self._values = self._values, []
-        return norms([b - a for a, b in zip(after, before, strict=True)], self.stacked)
+        before, self._values, self._places = self._values, [], {}
+        changes = [self._change(place, *each) for place, each in enumerate(zip(before, after, strict=True))]
+        return norms(changes, self._stacked)
+
+    def _change(self, place: int, before: Any, after: Any) -> Any:
+        """Return what was added to a value, or subtracted from it."""
+        result, change = self._added.pop(place, (None, None))
+        return change if result is after else after - before
 
 
 def over_replicas(gradients: Sequence[Any]) -> Sequence[Any]:

@@ -77,17 +77,17 @@ class _Step:
     Attributes:
         scale: the factor of the loss, None where it is constant.
         variables, present: the weights that got a gradient, and their places among all.
-        gradients, clipped: of these, clipped is None where nothing is.
-        kept: the values of these weights before the step.
+        clipped: their gradients after clipping, None where nothing is clipped.
+        weights: measures them.
         micro_square: the mean of the squared norms of accumulated gradients.
         probed: the place of a probe -> what it saw.
     """
 
     def __init__(self):
         self.scale = self.clipped = self.micro_square = None
-        self.variables, self.present, self.gradients = [], [], []
+        self.variables, self.present = [], []
         self.probed = {}
-        self.kept = backend.Kept()
+        self.weights = backend.WeightStatistics()
 
 
 class _GradientRing:
@@ -155,14 +155,17 @@ class _GradientRing:
     def _clip_gradients(self, grads):
         recording = self._recording
         if recording.level != "off":
-            recording.now.gradients = backend.over_replicas(grads)
+            gradients = backend.over_replicas(grads)
             recording.parts = recording.micro_steps if recording.micro_steps > 1 else backend.replicas()
             if recording.parts > recording.micro_steps == 1:
                 # Each replica's loss is its share of the whole batch's.
                 squares = keras.ops.sum(keras.ops.square(backend.norms(grads, [False] * len(grads))))
                 recording.now.micro_square = backend.over_replicas([squares])[0] * recording.parts
             stacked = [recording.stacked[place] for place in recording.now.present]
-            recording.now.kept.take(recording.now.variables, stacked)
+            recording.now.weights.begin(
+                recording.now.variables, stacked, gradients, zeros=reaches(recording.level, "deep")
+            )
+            grads = recording.now.weights.behind(grads)
         return super()._clip_gradients(grads)
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
@@ -173,16 +176,19 @@ class _GradientRing:
         if self._recording.level != "off":
             self._write_row(learning_rate)
 
+    def assign_add(self, variable, value):
+        with self._recording.now.weights.adding(variable, value):
+            super().assign_add(variable, value)
+
+    def assign_sub(self, variable, value):
+        with self._recording.now.weights.adding(variable, value):
+            super().assign_sub(variable, value)
+
     def _write_row(self, learning_rate) -> None:
         ops, recording = keras.ops, self._recording
-        measured = backend.weight_statistics(
-            recording.now.gradients,
-            recording.now.clipped,
-            recording.now.kept,
-            backend.values_now(recording.now.variables),
-            zeros=reaches(recording.level, "deep"),
-        )
-        recording.now.gradients, recording.now.clipped = [], None
+        after = backend.values_now(recording.now.variables)
+        measured = recording.now.weights.end(recording.now.clipped, after)
+        recording.now.clipped = None
         step = backend.count_in(self._iterations) // (self.gradient_accumulation_steps or 1)
         scale = recording.now.scale if recording.now.scale is not None else self.loss_scale_factor or 1.0
         micro_square = recording.now.micro_square if recording.parts > 1 else 0
