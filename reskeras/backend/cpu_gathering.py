@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -119,22 +120,25 @@ def _array(tensor: Any) -> Any:
     return (tensor if tensor.dtype.itemsize >= 4 else tensor.float()).numpy()
 
 
-def _products(array: Any, *others: Any) -> list[float]:
-    """Return the scalar products of an array with others of its shape."""
-    # In the order of memory, where it is one.
-    order = "K"
-    for each in others:
-        if each.strides != array.strides:
-            order = "C"
-    a = array.ravel(order)
-    if a.size < LARGE:
-        return [a.dot(a if each is array else each.ravel(order)).item() for each in others]
+def _flat(*arrays: Any) -> list[Any]:
+    """Return arrays of one shape as vectors, their numbers in the same order: that of memory, where it is one."""
+    order = "K" if all(each.strides == arrays[0].strides for each in arrays) else "C"
+    return [each.ravel(order) for each in arrays]
+
+
+def _pieces(vectors: list[Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield PyTorch's tensors of the same piece of each vector, so that it is read from memory once for all."""
     import torch
 
-    # A piece is read from memory once for all products.
-    flat = (a, *(a if each is array else each.ravel(order) for each in others))
-    pieces = zip(*(torch.from_numpy(each).split(IN_PIECES) for each in flat), strict=True)
-    found = [[piece.dot(each).item() for each in rest] for piece, *rest in pieces]
+    return zip(*(torch.from_numpy(each).split(IN_PIECES) for each in vectors), strict=True)
+
+
+def _products(array: Any, *others: Any) -> list[float]:
+    """Return the scalar products of an array with others of its shape."""
+    a, *rest = _flat(array, *others)
+    if a.size < LARGE:
+        return [a.dot(each).item() for each in rest]
+    found = [[piece.dot(each).item() for each in pieces] for piece, *pieces in _pieces([a, *rest])]
     return [sum(each) for each in zip(*found, strict=True)]
 
 
@@ -152,14 +156,14 @@ def _squared_distance(array: Any, other: Any, squares: float, common: float) -> 
     distance = squares - 2 * common
     if distance >= CANCELS * squares:
         return distance
-    samples = max(1, IN_PIECES // array[0].size)
-    pieces = (each[start : start + samples] for start in range(0, len(array), samples) for each in (array, other))
+    import torch
+
     total, room = 0.0, None
-    for a, b in zip(pieces, pieces, strict=True):
+    for a, b in _pieces(_flat(array, other)):
         # The next difference is put where the one before was, in a place that stays in the processor's cache: the
         # system clears every page of new memory.
-        room = np.subtract(a, b, out=None if room is None or room.shape != a.shape else room)
-        total += _products(room, room)[0]
+        room = torch.sub(a, b, out=None if room is None else room[: len(a)])
+        total += room.dot(room).item()
     return total
 
 

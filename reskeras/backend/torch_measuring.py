@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 SHORT_STACK = 32
-"""So many rows are measured as tensors of their own, all of a list in one call."""
+"""Elsewhere than on a CPU, so many rows are measured as tensors of their own, all of a list in one call."""
 
 LONG, ROW = 2**16, 2**12
 """Of more numbers than the first the norm on a CPU is that of the norms of so many each: PyTorch sums squares in
@@ -26,50 +27,43 @@ def norms(tensors: Sequence[Any], stacked: Sequence[bool]) -> Any:
     import torch
 
     tensors = [_narrow(each) for each in tensors]
-    long = [
-        rows and len(each) > SHORT_STACK and not _is_long(each[0]) for each, rows in zip(tensors, stacked, strict=True)
-    ]
+    matrices = [_matrix(each, rows) for each, rows in zip(tensors, stacked, strict=True)]
     single = []
-    for each, rows, is_long in zip(tensors, stacked, long, strict=True):
-        single += () if is_long else each.unbind(0) if rows else (each,)
-    found = _single_norms(single)
-    if not any(long):
-        return torch.stack(found)
-    found, parts = iter(found), []
-    for each, rows, is_long in zip(tensors, stacked, long, strict=True):
-        if is_long:
-            parts.append(torch.linalg.vector_norm(each.flatten(1), dim=1, dtype=torch.float32))
+    for each, rows, found in zip(tensors, stacked, matrices, strict=True):
+        single += () if found is not None else each.unbind(0) if rows else (each,)
+    of_single = torch._foreach_norm(single, 2, torch.float32) if single else []
+    if all(each is None for each in matrices):
+        return torch.stack(of_single)
+    rest, parts = iter(of_single), []
+    for each, rows, found in zip(tensors, stacked, matrices, strict=True):
+        if found is not None:
+            parts.append(_row_norms(found))
         else:
-            parts += [next(found).reshape(1) for _ in range(len(each) if rows else 1)]
+            parts += [next(rest).reshape(1) for _ in range(len(each) if rows else 1)]
     return torch.cat(parts)
 
 
-def _single_norms(tensors: Sequence[Any]) -> list[Any]:
+def _matrix(tensor: Any, stacked: bool) -> Any:
+    """Return a tensor as a matrix whose rows have norms; None where it is measured with others in one call."""
     import torch
 
-    if not any(map(_is_long, tensors)):
-        return torch._foreach_norm(tensors, 2, torch.float32) if tensors else []
-    short = [each for each in tensors if not _is_long(each)]
-    found = iter(torch._foreach_norm(short, 2, torch.float32) if short else ())
-    return [_long_norm(each) if _is_long(each) else next(found) for each in tensors]
+    if tensor.device.type != "cpu" or torch.compiler.is_compiling():
+        return tensor.flatten(1) if stacked and len(tensor) > SHORT_STACK else None
+    if stacked:
+        return tensor.flatten(1)
+    return tensor.reshape(1, -1) if tensor.numel() > LONG else None
 
 
-def _is_long(tensor: Any) -> bool:
-    """Return whether a norm is to be computed of the norms of rows: see `LONG`."""
+def _row_norms(matrix: Any) -> Any:
     import torch
 
-    return tensor.numel() > LONG and tensor.device.type == "cpu" and not torch.compiler.is_compiling()
-
-
-def _long_norm(tensor: Any) -> Any:
-    import torch
-
-    flat = tensor.reshape(-1)
-    whole = len(flat) // ROW * ROW
-    parts = flat[:whole].view(-1, ROW), flat[whole:].view(1, -1)
-    return torch.linalg.vector_norm(
-        torch.cat([torch.linalg.vector_norm(each, dim=1, dtype=torch.float32) for each in parts])
-    )
+    norm = partial(torch.linalg.vector_norm, dim=-1, dtype=torch.float32)
+    length = matrix.shape[1]
+    if length <= LONG or matrix.device.type != "cpu":
+        return norm(matrix)
+    whole = length // ROW * ROW
+    found = norm(matrix[:, :whole].unflatten(1, (-1, ROW)))
+    return norm(found if whole == length else torch.cat([found, norm(matrix[:, whole:], keepdim=True)], 1))
 
 
 def _narrow(tensor: Any) -> Any:
