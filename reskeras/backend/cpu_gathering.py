@@ -1,4 +1,4 @@
-"""What PyTorch's probes see on a CPU, measured at once: NumPy's calls take a fraction of PyTorch's on small outputs."""
+"""What PyTorch's probes see on a CPU: NumPy's calls take a fraction of PyTorch's on small outputs."""
 
 from __future__ import annotations
 
@@ -22,43 +22,64 @@ CANCELS = 0.05
 """Where the square of a distance is a smaller share of the squares that it is computed from, it is computed anew."""
 
 
-class _Known(NamedTuple):
-    """A tensor whose norm is known, for as long as the next block is looked at, which mostly adds to it.
+HELD = 2**22
+"""Numbers of the outputs, and of the gradients at them, that wait to be measured one behind another."""
+
+
+class _Output(NamedTuple):
+    """What is known of a block's output before it is measured.
 
     Attributes:
-        given: the tensor as the next block gets it.
-        version: counts what was written over it.
-        array: the numbers.
-        square: the sum of their squares.
+        place: the block's.
+        y: the output.
+        skip: what the block added to, or None.
+        versions: how often y and skip had been written to.
+        follows: whether the block before gave `skip`.
+        channels: the axis of y's channels.
     """
 
-    given: Any
-    version: int
-    array: Any
-    square: float
+    place: int
+    y: Any
+    skip: Any
+    versions: tuple[int, int]
+    follows: bool
+    channels: int
+
+    @property
+    def stands(self) -> bool:
+        """Whether nothing has been written over the tensors."""
+        return self.versions == _versions(self.y, self.skip)
 
 
 class SeenOnCPU:
     """The statistics of blocks in one step.
 
+    Outputs and gradients are held until there are many, or the pass ends, and measured one behind another: between the
+    operations of a block Python's calls take many times what they take else. Where a layer writes its own output over
+    one, as the first step shows, each is measured at once.
+
     Args:
-        values: (blocks, slots), any tensor.
+        values: (blocks, slots), the same tensor in each step, which is told whether outputs stay.
         columns, missing: as in `seats`.
     """
 
     def __init__(self, values: Any, columns: dict[str, int], missing: float):
-        self._shape, self._missing = values.shape, missing
+        self._values, self._shape, self._missing = values, values.shape, missing
         self._columns = [columns[each] for each in ("mean_square", "dead_share", "branch_square", "skip_square")]
         self._back = columns["gradient_square"]
-        # A list, for between the operations of a block each of NumPy's calls takes many times what it takes else.
         self._numbers = [missing] * values.numel()
         self._sees = False
         self._outputs: list[Any] = [None] * len(values)
         self._versions = [0] * len(values)
-        self._last: _Known | None = None
+        self._forward: list[_Output] = []
+        self._backward: list[tuple[int, Any, int]] = []
+        self._held = 0
+        self._holds, self._stay = getattr(values, "outputs_stay", False), True
+        self._given: Any = None
+        self._square: float | None = None
 
     def see(self, place: int, y: Any, skip: Any, channels: int, given: Any) -> None:
-        """Measure a block's output.
+        """Take a block's output, to be measured.
 
         Args:
             place: the block's.
@@ -67,51 +88,85 @@ class SeenOnCPU:
             channels: the axis of y's channels.
             given: what the next block gets in y's place: y itself, or where y's gradient will come, a view of it.
         """
-        self._sees, array = True, _array(y)
-        size, dead = array.size, _dead_share(array, channels)
-        branch = skipped = missing = self._missing
-        if skip is None:
-            [square] = _products(array, array)
-        else:
-            other = self._known(skip)
-            square, common = _products(array, array, other.array)
-            skipped = other.square / size
-            branch = _squared_distance(array, other.array, square + other.square, common) / size
-        self._last = _Known(given, y._version, array, square)
-        numbers, row, columns = self._numbers, place * self._shape[1], self._columns
-        for column, number in zip(columns, (square / size, dead, branch, skipped), strict=True):
-            # What is not a number would make a loss scale skip the step.
-            numbers[row + column] = number if number == number else missing
-        if numbers[row + self._back] == missing:
-            numbers[row + self._back] = 0.0
+        self._sees, follows, self._given = True, skip is not None and skip is self._given, given
+        # Detached, for what a tensor was computed by holds this object.
+        held = y.detach(), None if skip is None else skip.detach()
+        self._forward.append(_Output(place, *held, _versions(*held), follows, channels))
+        row = place * self._shape[1]
+        if self._numbers[row + self._back] == self._missing:
+            self._numbers[row + self._back] = 0.0
         if given is not y:
             self._outputs[place], self._versions[place] = y, y._version
-
-    def _known(self, tensor: Any) -> _Known:
-        last = self._last
-        if last is not None and last.given is tensor and last.version == tensor._version:
-            return last
-        array = _array(tensor)
-        return _Known(tensor, tensor._version, array, *_products(array, array))
+        if self._holds:
+            self._hold(y)
+        else:
+            self._measure()
 
     def see_back(self, place: int, dy: Any) -> None:
-        """Measure the gradient at a block's output."""
-        self._outputs[place] = None
-        array = _array(dy)
-        [self._numbers[place * self._shape[1] + self._back]] = _products(array, array)
+        """Take the gradient at a block's output, to be measured."""
+        y, self._outputs[place] = self._outputs[place], None
+        self._stay &= y is None or y._version == self._versions[place]
+        dy = dy.detach()
+        self._backward.append((place, dy, dy._version))
+        self._hold(dy)
+
+    def _hold(self, tensor) -> None:
+        self._held += tensor.numel()
+        if self._held > HELD:
+            self._measure()
+
+    def _measure(self) -> None:
+        """Measure what is held, and hold it no longer."""
+        for output in self._forward:
+            row = output.place * self._shape[1]
+            for column, number in zip(self._columns, self._measured(output), strict=True):
+                # What is not a number would make a loss scale skip the step.
+                self._numbers[row + column] = number if number == number else self._missing
+        for place, dy, version in self._backward:
+            [square] = _products(*[_array(dy)] * 2) if dy._version == version else [self._missing]
+            self._numbers[place * self._shape[1] + self._back] = square
+        self._forward, self._backward, self._held = [], [], 0
+
+    def _measured(self, output: _Output) -> tuple[float, float, float, float]:
+        """Return the mean square of an output, the share of dead channels, and the mean squares of what was added and
+        of what it was added to."""
+        missing, before, self._square = self._missing, self._square, None
+        if not output.stands:
+            # A layer behind has written its own output over this one.
+            self._stay = False
+            return (missing,) * 4
+        array = _array(output.y)
+        size, dead = array.size, _dead_share(array, output.channels)
+        if output.skip is None:
+            [self._square] = _products(array, array)
+            return self._square / size, dead, missing, missing
+        other = _array(output.skip)
+        if not output.follows or before is None:
+            [before] = _products(other, other)
+        self._square, common = _products(array, array, other)
+        branch = _squared_distance(array, other, self._square + before, common)
+        return self._square / size, dead, branch / size, before / size
 
     def slots(self) -> Any:
         """Return (blocks, slots) numbers."""
         import torch
 
-        self._last = None
+        self._measure()
+        self._given = None
         if not self._sees:
             return torch.full(self._shape, self._missing)
         # A layer behind has written its own output over one that got no gradient: the gradient went past it.
         for place, y in enumerate(self._outputs):
             if y is not None and y._version != self._versions[place]:
                 self._numbers[place * self._shape[1] + self._back] = self._missing
+                self._stay = False
+        self._values.outputs_stay = self._stay
         return torch.tensor(self._numbers, dtype=torch.float32).view(self._shape)
+
+
+def _versions(y: Any, skip: Any) -> tuple[int, int]:
+    """Return how often two tensors were written to; the second may be None."""
+    return y._version, 0 if skip is None else skip._version
 
 
 def _array(tensor: Any) -> Any:
