@@ -55,8 +55,9 @@ LEVELS = ("norms", "probes", "deep")
 AGAIN = "none"
 """A second training without telemetry, whose ratio says how far to trust the others."""
 KEEPS_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_MMAP_THRESHOLD_": str(2**40)}
-"""What glibc gives back to the system, and faults in again page by page, is another share of a step in each process: up
-to a third of a step of `deep`, with telemetry or without."""
+"""On PyTorch: what glibc gives back to the system, and faults in again page by page, is another share of a step in each
+process, up to a third of a step of `deep`, with telemetry or without. (JAX asks for the memory of a step in one piece,
+which is given back whatever is said here; smaller ones are then not either, and what is compared differs in that.)"""
 CHUNK = 1.0
 """Seconds that the steps of one level last in each round."""
 
@@ -172,13 +173,12 @@ def main() -> None:
     if arguments.one:
         print(json.dumps(measure(arguments.one, arguments.rounds, arguments.levels)))
         return
-    os.environ.update(KEEPS_MEMORY)
     rows, content = [], []
     for name in arguments.networks:
         for backend in arguments.backends:
             given = ["--one", name, "--rounds", str(arguments.rounds), "--levels", *arguments.levels]
             try:
-                found = run(Path(__file__), given, backend, arguments.limit)
+                found = run(Path(__file__), given, backend, arguments.limit, KEEPS_MEMORY if backend == "torch" else {})
             except Failed as reason:
                 print(f"{name:<10} {LONG[backend]:<11} {reason}", flush=True)
                 rows.append([name, LONG[backend], *[MISSING] * (len(arguments.levels) + 4)])

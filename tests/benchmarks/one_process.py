@@ -18,7 +18,9 @@ class Failed(Exception):
     """A process did not give a measurement; its text says why in one line."""
 
 
-def run(script: Path, arguments: list[str], backend: str, limit: float) -> dict | None:
+def run(
+    script: Path, arguments: list[str], backend: str, limit: float, environment: dict[str, str] | None = None
+) -> dict | None:
     """Return what a script prints in a process of its own.
 
     Args:
@@ -26,6 +28,7 @@ def run(script: Path, arguments: list[str], backend: str, limit: float) -> dict 
         arguments: what it is given.
         backend: what Keras runs on there.
         limit: seconds after which it is given up.
+        environment: what is set there besides.
 
     Raises:
         Failed: where it takes longer, or breaks off.
@@ -33,6 +36,7 @@ def run(script: Path, arguments: list[str], backend: str, limit: float) -> dict 
     with tempfile.TemporaryDirectory() as folder:
         environment = {
             **os.environ,
+            **(environment or {}),
             "KERAS_BACKEND": backend,
             "TF_CPP_MIN_LOG_LEVEL": "3",
             # So that nothing is compiled already.
