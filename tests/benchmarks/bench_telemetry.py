@@ -11,33 +11,37 @@ both. Times are of whole epochs from their second on, when everything is compile
 thread that writes, for each step.
 
 On two cores of an AMD EPYC with nothing else to do, with Keras 3.15.1, TensorFlow 2.21.0, JAX 0.10.2 and PyTorch
-2.13.0: medians of seven rounds on 22 November 2026; all of PyTorch but the level "deep" on the 23rd, in runs without
-that level:
+2.13.0: medians of seven rounds on 23 November 2026, of the levels "norms" and "probes":
 
-    network    backend     ms a step         none         norms        probes          deep  reader, us  MB, 1e6 steps
-    small      JAX               4.6  0.96 / 0.98   1.06 / 1.10   1.10 / 1.17   1.23 / 1.25         158            180
-    small      TensorFlow       14.4  0.97 / 1.00   0.97 / 1.03   1.09 / 1.17   1.31 / 1.18         215            180
-    small      PyTorch          11.6  0.99 / 0.99   1.14 / 1.14   1.24 / 1.24   6.27 / 6.22         124            180
-    resnet-20  JAX             109.9  0.99 / 0.98   0.99 / 0.94   0.95 / 0.92   0.96 / 0.99         302            149
-    resnet-20  TensorFlow       59.9  0.99 / 0.99   1.01 / 1.05   1.00 / 1.08   1.05 / 1.11         466            149
-    resnet-20  PyTorch          88.8  1.00 / 0.99   1.02 / 1.02   1.08 / 1.07   1.48 / 1.48         284            149
-    deep       JAX              84.0  1.05 / 1.04   1.05 / 1.14   1.14 / 1.26   1.25 / 1.33        2323            973
-    deep       TensorFlow      318.0  1.06 / 1.00   1.08 / 1.04   1.15 / 1.24   1.25 / 1.27        2410            973
-    deep       PyTorch         198.7  0.97 / 0.97   0.95 / 0.95   1.05 / 1.06   9.62 / 9.48        1397            973
+    network    backend     ms a step         none         norms        probes  reader, us  MB, 1e6 steps
+    small      JAX              5.6  1.03 / 1.04   1.05 / 1.08   1.07 / 1.09          98            180
+    small      TensorFlow      18.4  1.06 / 1.00   0.92 / 1.02   1.17 / 1.31         166            180
+    small      PyTorch         17.8  0.99 / 0.99   1.10 / 1.10   1.26 / 1.26         140            180
+    resnet-20  JAX            118.5  1.00 / 1.00   1.04 / 1.03   1.03 / 1.03         663            149
+    resnet-20  TensorFlow      72.8  0.95 / 0.98   0.85 / 1.01   0.85 / 1.02         355            149
+    resnet-20  PyTorch         82.9  1.00 / 1.00   1.03 / 1.03   1.06 / 1.06         234            149
+    wide       JAX             80.5  0.98 / 0.99   1.00 / 1.02   1.03 / 1.04         147            146
+    wide       TensorFlow     122.9  0.75 / 1.00   0.85 / 1.07   0.78 / 1.10         404            146
+    wide       PyTorch         79.6  1.01 / 1.01   1.06 / 1.06   1.08 / 1.08         240            146
+    deep       JAX             94.0  1.00 / 1.00   1.03 / 1.10   1.11 / 1.13        2101            973
+    deep       TensorFlow     356.9  1.02 / 1.02   1.08 / 1.09   1.24 / 1.27        1575            973
+    deep       PyTorch        193.1  0.99 / 1.00   1.04 / 1.03   1.12 / 1.12        1409            973
 
-PyTorch runs one operation after another. Norms read every gradient once and every weight twice and write it once; in
-`small`, where that is 1.2 ms, another run on the same day had 1.08. Probes hold the outputs of small blocks in a row
-and measure many at once: in `small` 1 ms of the forward pass and 1.3 of the backward pass. Large outputs are gone
-through block by block, as in `resnet-20`, where reading them again takes most of 4 ms. Level "deep" takes some fifteen
-operations a block. In `wide`, measured in another run, a third of the step is the update of the weights, which reads
-and writes memory alone; norms take 1.08 to 1.16 of it on each backend.
+Level "deep", on the 22nd, in the order of the rows: 1.23, 1.31, 6.27; 0.96, 1.05, 1.48; of `deep` 1.25, 1.25, 9.62. On
+PyTorch it takes some fifteen operations a block.
+
+Norms read every gradient once, every weight twice and on TensorFlow and PyTorch a copy of it, which they write: in
+`wide`, a third of whose step is the update of the weights, 5 of PyTorch's 80 ms. JAX copies nothing: its optimizer
+comes behind what is measured, and its own change is the difference. PyTorch runs one operation after another: probes
+hold the outputs of small blocks in a row and measure many at once, in `small` 0.9 ms of the forward pass and 1.5 of the
+backward pass; large outputs wait to be measured one behind another, in `resnet-20` 0.8 and 2.9 ms, of which reading
+them takes 1.6. TensorFlow's probes in `deep` are loops over a thousand blocks as the network is.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import tempfile
 import time
