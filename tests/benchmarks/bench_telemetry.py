@@ -35,7 +35,7 @@ Norms read every gradient once, every weight twice and on TensorFlow and PyTorch
 comes behind what is measured, and its own change is the difference. PyTorch runs one operation after another: probes
 hold the outputs of small blocks in a row and measure many at once, in `small` 0.9 ms of the forward pass and 1.5 of the
 backward pass; large outputs wait to be measured one behind another, in `resnet-20` 0.8 and 2.9 ms, of which reading
-them takes 1.6. TensorFlow's probes in `deep` are loops over a thousand blocks as the network is.
+them takes 1.6.
 """
 
 from __future__ import annotations
