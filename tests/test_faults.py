@@ -58,8 +58,8 @@ FULL = [
     # Rows are written by a thread of their own, ten times a second: epochs may be over before that is heard of, but
     # not the training, which has more steps than fit into that time.
     pytest.param(2000, 5000, ("training", "epoch"), id="at the first rows"),
-    # The best epoch so far is written when all ends.
-    pytest.param(100_000, 5000, ("epoch", "checkpoint"), id="at later rows"),
+    # The best epoch so far is written when all ends, if it fits.
+    pytest.param(100_000, 5000, ("epoch", "checkpoint", "warning"), id="at later rows"),
     pytest.param(10_000, 10, ("tested",), id="at the network"),
     pytest.param(25_000, 10, ("tested",), id="in the middle of the network"),
 ]  # fmt: skip
@@ -73,6 +73,7 @@ def test_a_full_disk_ends_the_run_with_a_sentence(file_size, steps, last, bench)
     run = worker.run
     happened = [event["event"] for event in run.events() if event["event"] not in ("memory", "end")]
     assert happened[-1] in last if last else not happened
+    assert all(each["text"].startswith("No checkpoint of step ") for each in events(run, "warning"))
     if events(run, "end"):
         told = r"File too large \(.*\)\. The run is kept as far as it got"
         known = checkpoints.listed(run.checkpoints_path)

@@ -89,17 +89,28 @@ def check_one_step(run, wanted, before, after, rtol=1e-5):
     assert set(measured(run, "nan_count").values()) == set(measured(run, "inf_count").values()) == {0.0}
 
 
-class Twice(keras.optimizers.SGD):
+class OneByOne(keras.optimizers.SGD):
+    """Changes one weight after another, where Keras's own on PyTorch changes all in one call."""
+
+    def _backend_update_step(self, gradients, variables, learning_rate):
+        for gradient, variable in zip(gradients, variables, strict=True):
+            self.update_step(gradient, variable, learning_rate)
+
+
+class Twice(OneByOne):
     """Changes each weight twice in a step, the second time in a way of its own."""
 
     def update_step(self, gradient, variable, learning_rate):
         self.assign_sub(variable, gradient * keras.ops.cast(learning_rate, variable.dtype))
         variable.assign(variable * 0.99)
 
-    # Keras's own on PyTorch changes all weights in one call.
-    def _backend_update_step(self, gradients, variables, learning_rate):
-        for gradient, variable in zip(gradients, variables, strict=True):
-            self.update_step(gradient, variable, learning_rate)
+
+class Shift(OneByOne):
+    """Subtracts the same number from each entry."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        # TensorFlow takes no number for all entries.
+        self.assign_sub(variable, keras.ops.full_like(variable, 0.01) if BACKEND == "tensorflow" else 0.01)
 
 
 OPTIMIZERS = {
@@ -111,6 +122,7 @@ OPTIMIZERS = {
     "loss scale": lambda: keras.optimizers.SGD(0.1, loss_scale_factor=1024.0),
     "muon": lambda: keras.optimizers.Muon(0.01),
     "twice": lambda: Twice(0.01),
+    "shift": lambda: Shift(0.01),
 }
 
 

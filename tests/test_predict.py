@@ -1,4 +1,7 @@
-"""`reskeras predict` and `reskeras.load`: what was trained is asked in raw samples."""
+"""`reskeras predict` and `reskeras.load`: what was trained is asked in raw samples.
+
+What a network of each task answers on each backend is test_tasks's; here it is how the command asks and tells.
+"""
 
 import json
 import shutil
@@ -23,6 +26,7 @@ def ask(*words, **options):
     return command("predict", *map(str, words), **options)
 
 
+@pytest.mark.any_backend
 def test_a_tagger_and_a_language_model_are_asked_by_text(tmp_path):
     tagger = trained("lstm_tagger", "made-up-tags", tmp_path)
     done = ask(tagger.folder, "abc", "fd", "--json")
@@ -36,6 +40,7 @@ def test_a_tagger_and_a_language_model_are_asked_by_text(tmp_path):
     assert done.code == 2 and "reads text" in done.err
 
 
+@pytest.mark.any_backend
 def test_a_language_model_shows_what_it_writes(tmp_path):
     run = trained("gpt", "made-up-language", tmp_path, epochs=6, learning_rate=0.03)
     shown = [event["text"] for event in run.events() if event["event"] == "sample"]
@@ -61,6 +66,7 @@ def test_arrays_come_from_a_file(tmp_path):
     assert "Give --samples" in ask(run.folder).err
 
 
+@pytest.mark.any_backend
 def test_moves_are_told_by_name(tmp_path):
     run = trained("alphago_zero", "tictactoe", tmp_path, steps=2)
     boards, path = datasets.load("tictactoe").x_test[:5], tmp_path / "boards.npy"

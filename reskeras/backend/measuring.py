@@ -161,8 +161,11 @@ class WeightStatistics:
         place = self._places.get(id(variable)) if name() == "jax" else None
         is_first = place is not None and variable.value is self._values[place]
         yield
-        if is_first and variable.value.dtype == change.dtype == "float32":
-            self._added[place] = variable.value, change
+        value = variable.value if is_first else None
+        # A single number is added to each entry, and of narrower types the weight may keep less than was added.
+        if is_first and keras.ops.is_tensor(change) and change.shape == value.shape:
+            if change.dtype == value.dtype == "float32":
+                self._added[place] = value, change
 
     def end(self, clipped: Sequence[Any] | None, after: Sequence[Any]) -> Any:
         """Return what was measured of the weights as one float32 matrix, (7, weights).
