@@ -161,10 +161,10 @@ class WeightStatistics:
         place = self._places.get(id(variable)) if name() == "jax" else None
         is_first = place is not None and variable.value is self._values[place]
         yield
-        value = variable.value if is_first else None
-        # A single number is added to each entry, and of narrower types the weight may keep less than was added.
-        if is_first and keras.ops.is_tensor(change) and change.shape == value.shape:
-            if change.dtype == value.dtype == "float32":
+        # A single number is added to each entry, and a weight of narrower type may keep less than is added.
+        if is_first and keras.ops.is_tensor(change) and variable.dtype == "float32":
+            value = variable.value
+            if (change.shape, change.dtype) == (value.shape, value.dtype):
                 self._added[place] = value, change
 
     def end(self, clipped: Sequence[Any] | None, after: Sequence[Any]) -> Any:
