@@ -75,6 +75,8 @@ async def story():
     async with app.run_test(size=(160, 48)) as pilot:
         while not app.screen.query("#start"):
             await pilot.pause(0.02)
+        # Left while its parts are still being mounted, Textual's lists look for parts that are gone.
+        await pilot.pause()
     print([name in sys.modules for name in LARGE])
 asyncio.run(story())
 """
