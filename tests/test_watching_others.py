@@ -132,3 +132,24 @@ def test_an_output_that_a_layer_writes_over_is_not_measured_wrong(tmp_path):
     for forward, backward in zip(*(each.median for each in found.values()), strict=True):
         np.testing.assert_allclose(forward[[0, -1]], wanted, rtol=1e-5)
         assert np.isnan(backward[0]) and backward[-1] > 0
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="no other backend has layers that write over their inputs")
+def test_what_a_block_adds_to_is_measured_as_it_was_written_over(tmp_path):
+    torch = pytest.importorskip("torch")
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+    inputs = keras.Input((4,))
+    first = keras.layers.Add(name="first")([inputs, keras.layers.Dense(4)(inputs)])
+    stream = keras.layers.TorchModuleWrapper(torch.nn.ReLU(inplace=True), output_shape=(None, 4))(first)
+    second = keras.layers.Add(name="second")([stream, keras.layers.Dense(4, name="branch")(stream)])
+    watched = reskeras.watch(keras.Model(inputs, second))
+    watched.compile(keras.optimizers.SGD(0.0), "mse")
+    monitor = reskeras.GradientMonitor(tmp_path / "run", level="probes")
+    watched.fit(x, x, epochs=3, verbose=0, callbacks=[monitor])
+    found = monitor.run.series("branch_ratio", "block")
+    skip = np.maximum(keras.ops.convert_to_numpy(keras.Model(inputs, first)(x)), 0)
+    branch = keras.ops.convert_to_numpy(watched.watched.get_layer("branch")(skip))
+    wanted = np.sqrt(np.mean(branch**2) / np.mean(skip**2))
+    assert len(found.median) == 3
+    np.testing.assert_allclose(found.median[:, found.names.index("second")], wanted, rtol=1e-5)

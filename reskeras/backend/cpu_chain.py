@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from reskeras.backend.cpu_gathering import first_place
 from reskeras.backend.torch_measuring import dead_shares
 from reskeras.backend.tracing import Recorded
 
@@ -128,7 +129,7 @@ def _measured(values: Any, channels: int) -> Any:
     added = _squares(values[1:] - values[:-1])
     outputs = values[1:]
     # Nearly always all channels are seen to be alive at the first place.
-    first = outputs[tuple(slice(None) if axis in (0, 1 + channels) else 0 for axis in range(outputs.ndim))]
+    first = outputs[:, *first_place(channels, outputs.ndim - 1)]
     dead = torch.zeros(len(outputs)) if first.all() else dead_shares(outputs, 1 + channels)
     return torch.stack([squares[1:] / size, added / size, squares[:-1] / size, dead])
 

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reskeras.backend.held_outputs import HeldOutput, held, identity
+
 LOOKED_AT = 64, 1024
 """Places of an output that are looked at first for channels that are not 0, and next."""
 
@@ -26,37 +28,12 @@ HELD = 2**22
 """Numbers of the outputs, and of the gradients at them, that wait to be measured one behind another."""
 
 
-class _Output(NamedTuple):
-    """What is known of a block's output before it is measured.
-
-    Attributes:
-        place: the block's.
-        y: the output.
-        skip: what the block added to, or None.
-        versions: how often y and skip had been written to.
-        follows: whether the block before gave `skip`.
-        channels: the axis of y's channels.
-    """
-
-    place: int
-    y: Any
-    skip: Any
-    versions: tuple[int, int]
-    follows: bool
-    channels: int
-
-    @property
-    def stands(self) -> bool:
-        """Whether nothing has been written over the tensors."""
-        return self.versions == _versions(self.y, self.skip)
-
-
 class SeenOnCPU:
     """The statistics of blocks in one step.
 
     Outputs and gradients are held until there are many, or the pass ends, and measured one behind another: between the
-    operations of a block Python's calls take many times what they take else. Where a layer writes its own output over
-    one, as the first step shows, each is measured at once.
+    operations of a block Python's calls take many times what they take else. Each is measured at once in the first
+    step, and from the first in which a layer was seen to write its own output over one.
 
     Args:
         values: (blocks, slots), the same tensor in each step, which is told whether outputs stay.
@@ -68,15 +45,12 @@ class SeenOnCPU:
         self._columns = [columns[each] for each in ("mean_square", "dead_share", "branch_square", "skip_square")]
         self._back = columns["gradient_square"]
         self._numbers = [missing] * values.numel()
-        self._sees = False
-        self._outputs: list[Any] = [None] * len(values)
-        self._versions = [0] * len(values)
-        self._forward: list[_Output] = []
+        self._forward: list[tuple[HeldOutput, int]] = []
         self._backward: list[tuple[int, Any, int]] = []
-        self._held = 0
-        self._holds, self._stay = getattr(values, "outputs_stay", False), True
-        self._given: Any = None
-        self._square: float | None = None
+        self._held, self._most = 0, HELD if getattr(values, "outputs_stay", False) else 0
+        self._sees, self._stay = False, True
+        self._unreached: dict[int, HeldOutput] = {}
+        self._last: _Known | None = None
 
     def see(self, place: int, y: Any, skip: Any, channels: int, given: Any) -> None:
         """Take a block's output, to be measured.
@@ -88,90 +62,89 @@ class SeenOnCPU:
             channels: the axis of y's channels.
             given: what the next block gets in y's place: y itself, or where y's gradient will come, a view of it.
         """
-        self._sees, follows, self._given = True, skip is not None and skip is self._given, given
-        # Detached, for what a tensor was computed by holds this object.
-        held = y.detach(), None if skip is None else skip.detach()
-        self._forward.append(_Output(place, *held, _versions(*held), follows, channels))
+        self._sees, output = True, held(place, y, skip)
+        self._forward.append((output, channels))
         row = place * self._shape[1]
         if self._numbers[row + self._back] == self._missing:
             self._numbers[row + self._back] = 0.0
         if given is not y:
-            self._outputs[place], self._versions[place] = y, y._version
-        if self._holds:
-            self._hold(y)
-        else:
-            self._measure()
+            self._unreached[place] = output
+        self._hold(y)
 
     def see_back(self, place: int, dy: Any) -> None:
         """Take the gradient at a block's output, to be measured."""
-        y, self._outputs[place] = self._outputs[place], None
-        self._stay &= y is None or y._version == self._versions[place]
+        output = self._unreached.pop(place, None)
+        self._stay &= output is None or output.is_intact()
         dy = dy.detach()
         self._backward.append((place, dy, dy._version))
         self._hold(dy)
 
     def _hold(self, tensor) -> None:
         self._held += tensor.numel()
-        if self._held > HELD:
+        if self._held > self._most:
             self._measure()
 
     def _measure(self) -> None:
         """Measure what is held, and hold it no longer."""
-        for output in self._forward:
+        for output, channels in self._forward:
             row = output.place * self._shape[1]
-            for column, number in zip(self._columns, self._measured(output), strict=True):
+            for column, number in zip(self._columns, self._measured(output, channels), strict=True):
                 # What is not a number would make a loss scale skip the step.
                 self._numbers[row + column] = number if number == number else self._missing
         for place, dy, version in self._backward:
-            [square] = _products(*[_array(dy)] * 2) if dy._version == version else [self._missing]
+            square = _square(_array(dy)) if dy._version == version else self._missing
             self._numbers[place * self._shape[1] + self._back] = square
         self._forward, self._backward, self._held = [], [], 0
 
-    def _measured(self, output: _Output) -> tuple[float, float, float, float]:
+    def _measured(self, output: HeldOutput, channels: int) -> tuple[float, float, float, float]:
         """Return the mean square of an output, the share of dead channels, and the mean squares of what was added and
         of what it was added to."""
-        missing, before, self._square = self._missing, self._square, None
-        if not output.stands:
-            # A layer behind has written its own output over this one.
+        if not output.is_intact():
             self._stay = False
-            return (missing,) * 4
-        array = _array(output.y)
-        size, dead = array.size, _dead_share(array, output.channels)
+            return (self._missing,) * 4
+        y = _array(output.y)
+        size, dead = y.size, _dead_share(y, channels)
         if output.skip is None:
-            [self._square] = _products(array, array)
-            return self._square / size, dead, missing, missing
-        other = _array(output.skip)
-        if not output.follows or before is None:
-            [before] = _products(other, other)
-        self._square, common = _products(array, array, other)
-        branch = _squared_distance(array, other, self._square + before, common)
-        return self._square / size, dead, branch / size, before / size
+            square, added = _square(y), (self._missing, self._missing)
+        else:
+            skip, before = _array(output.skip), self._square_of(output.skip)
+            square, common = _products(y, y, skip)
+            added = _squared_distance(y, skip, square + before, common) / size, before / size
+        self._last = _Known(output.y, identity(output.y), square)
+        return square / size, dead, *added
+
+    def _square_of(self, tensor: Any) -> float:
+        """Return the sum of squares of what a block adds to, which mostly is what the block before gave."""
+        last = self._last
+        return last.square if last is not None and last.identity == identity(tensor) else _square(_array(tensor))
 
     def slots(self) -> Any:
         """Return (blocks, slots) numbers."""
         import torch
 
         self._measure()
-        self._given = None
+        self._last = None
         if not self._sees:
             return torch.full(self._shape, self._missing)
         # A layer behind has written its own output over one that got no gradient: the gradient went past it.
-        for place, y in enumerate(self._outputs):
-            if y is not None and y._version != self._versions[place]:
+        for place, output in self._unreached.items():
+            if not output.has_its_y():
                 self._numbers[place * self._shape[1] + self._back] = self._missing
                 self._stay = False
-        self._values.outputs_stay = self._stay
+        self._values.outputs_stay = self._stay and getattr(self._values, "outputs_stay", True)
         return torch.tensor(self._numbers, dtype=torch.float32).view(self._shape)
 
 
-def _versions(y: Any, skip: Any) -> tuple[int, int]:
-    """Return how often two tensors were written to; the second may be None."""
-    return y._version, 0 if skip is None else skip._version
+class _Known(NamedTuple):
+    """The output that was measured last, with the sum of its squares; held, for its `identity` tells while it lives."""
+
+    y: Any
+    identity: tuple
+    square: float
 
 
 def _array(tensor: Any) -> Any:
-    """Return a tensor's numbers in place, or wider where NumPy has no such type or sums would overflow."""
-    tensor = tensor.detach()
+    """Return a detached tensor's numbers in place, or wider where NumPy has no such type or sums would overflow."""
     return (tensor if tensor.dtype.itemsize >= 4 else tensor.float()).numpy()
 
 
@@ -197,6 +170,12 @@ def _products(array: Any, *others: Any) -> list[float]:
     return [sum(each) for each in zip(*found, strict=True)]
 
 
+def _square(array: Any) -> float:
+    """Return the sum of an array's squares."""
+    [square] = _products(array, array)
+    return square
+
+
 def _squared_distance(array: Any, other: Any, squares: float, common: float) -> float:
     """Return the square of the distance of two arrays, by the cosine rule where that is exact enough.
 
@@ -206,8 +185,7 @@ def _squared_distance(array: Any, other: Any, squares: float, common: float) -> 
         common: their scalar product.
     """
     if array.size < LARGE:
-        difference = array - other
-        return _products(difference, difference)[0]
+        return _square(array - other)
     distance = squares - 2 * common
     if distance >= CANCELS * squares:
         return distance
@@ -233,7 +211,7 @@ def _first_places(array: Any, channels: int, places: int) -> Any:
 
 
 @cache
-def _first_place(channels: int, axes: int) -> tuple[int | slice, ...]:
+def first_place(channels: int, axes: int) -> tuple[int | slice, ...]:
     """Return the index of all channels at the first place of an output of so many axes."""
     return tuple(slice(None) if axis == channels else 0 for axis in range(axes))
 
@@ -241,7 +219,7 @@ def _first_place(channels: int, axes: int) -> tuple[int | slice, ...]:
 def _dead_share(array: Any, channels: int) -> float:
     """Return the share of an output's channels that are 0 everywhere."""
     channels %= array.ndim
-    if array.size and array[_first_place(channels, array.ndim)].all():
+    if array.size and array[first_place(channels, array.ndim)].all():
         return 0.0
     axes = tuple(axis for axis in range(array.ndim) if axis != channels)
     # A channel that is alive is nearly always seen to be so in a few places.

@@ -6,30 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from reskeras.backend.held_outputs import HeldOutput, held, identity
 from reskeras.backend.torch_measuring import dead_shares
 
 HELD_BYTES = 2**19
 """Outputs, or gradients, of so many bytes are held until they are measured in one go; a larger one is not held."""
-
-
-class _Output(NamedTuple):
-    """An output that is held.
-
-    Attributes:
-        place: the block's.
-        y: the output.
-        skip: what the block added to, or None.
-        versions: of both, which count what was written over them.
-    """
-
-    place: int
-    y: Any
-    skip: Any
-    versions: tuple[int, int]
-
-    def is_intact(self) -> bool:
-        """Whether a layer behind has not written its own output over it."""
-        return self.versions == _versions(self.y, self.skip)
 
 
 class _Seen(NamedTuple):
@@ -63,16 +44,14 @@ class SeenOnDevice:
         self._values, self._places, self._missing = values, columns, missing
         self._seen: list[_Seen] = []
         self._norms: list[tuple[tuple[int, ...], Any]] = []
-        self._held: dict[tuple, list[_Output]] = {}
+        self._held: dict[tuple, list[HeldOutput]] = {}
         self._held_back: list[tuple[int, Any]] = []
         self._bytes = self._bytes_back = 0
         self._known: dict[tuple, tuple[Any, Any]] = {}
 
     def see(self, place: int, y: Any, skip: Any, channels: int, given: Any) -> None:
         """Look at a block's output; the arguments are as in `SeenOnCPU.see`."""
-        y, skip = y.detach(), None if skip is None else skip.detach()
-        each = _Output(place, y, skip, _versions(y, skip))
-        self._held.setdefault((y.shape, channels, skip is None), []).append(each)
+        self._held.setdefault((y.shape, channels, skip is None), []).append(held(place, y, skip))
         self._bytes += y.nbytes
         if self._bytes >= HELD_BYTES:
             self._measure()
@@ -147,17 +126,13 @@ class SeenOnDevice:
         return torch.tensor(rows, device=self._values.device)
 
 
-def _versions(y: Any, skip: Any) -> tuple[int, int]:
-    return y._version, 0 if skip is None else skip._version
-
-
-def _measured(outputs: Sequence[_Output], channels: int, known: dict[tuple, tuple[Any, Any]]) -> _Seen:
+def _measured(outputs: Sequence[HeldOutput], channels: int, known: dict[tuple, tuple[Any, Any]]) -> _Seen:
     """Return what is seen of some outputs, and leave the last one with its norm as all that is known.
 
     Args:
         outputs: of one shape.
         channels: the axis of their channels.
-        known: tensors with their norms, by `_identity`.
+        known: tensors with their norms, by `identity`.
     """
     import torch
 
@@ -167,7 +142,7 @@ def _measured(outputs: Sequence[_Output], channels: int, known: dict[tuple, tupl
     if skips[0] is not None:
         # Where blocks follow one another, what one adds to is what the one before it gave.
         added = torch.stack(_distances(values, skips)), torch.stack(_norms(skips, known))
-    last = _identity(values[-1])
+    last = identity(values[-1])
     kept = known[last]
     known.clear()
     known[last] = kept
@@ -178,16 +153,11 @@ def _measured(outputs: Sequence[_Output], channels: int, known: dict[tuple, tupl
 
 def _norms(tensors: Sequence[Any], known: dict[tuple, tuple[Any, Any]]) -> list[Any]:
     """Return the norm of each tensor; those that are not known are known from then on."""
-    names = [_identity(each) for each in tensors]
+    names = [identity(each) for each in tensors]
     new = {name: each for name, each in zip(names, tensors, strict=True) if name not in known}
     if new:
         known.update(zip(new, zip(new.values(), _foreach_norm(new.values()), strict=True), strict=True))
     return [known[name][1] for name in names]
-
-
-def _identity(tensor: Any) -> tuple:
-    """Return what is the same for another view of the same numbers, as long as the tensor is there."""
-    return tensor.data_ptr(), tensor._version, tensor.stride(), tensor.shape, tensor.dtype
 
 
 def _foreach_norm(tensors: Iterable[Any]) -> Sequence[Any]:
