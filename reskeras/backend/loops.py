@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 
 from reskeras.backend.process import has_no_numbers, is_jax_on_cpu, name
 
@@ -90,18 +91,64 @@ def _loop_in_graph(body, carry, slices, depth, constants):
     first = [each[0] for each in slices]
     # What comes out is known once the body has been traced, in a graph of its own that is thrown away.
     spec = tf.function(body).get_concrete_function(carry, first, constants).structured_outputs[1]
-    rows = [tf.TensorArray(each.dtype, depth, element_shape=each.shape[1:]).unstack(each) for each in slices]
-    outputs = [tf.TensorArray(each.dtype, depth, element_shape=each.shape) for each in spec]
+    # Each run takes its rows from the ends of lists, and puts its outputs at the ends of others; gradients go the same
+    # ways. The gradient of a row that is read by its place is a list of `depth` entries, which is added to that of all
+    # others: in a thousand blocks, half of a step.
+    lists = [_list_of(tf.reverse(each, [0])) for each in slices]
+    filled = [
+        tf.raw_ops.EmptyTensorList(element_shape=_shape_in_list(each), max_num_elements=depth, element_dtype=each.dtype)
+        for each in spec
+    ]
 
-    def step(place, carry, outputs):
-        following, found = body(carry, [each.read(place) for each in rows], constants)
+    def step(place, carry, lists, filled):
+        taken = [_last_of(one, each) for one, each in zip(lists, slices, strict=True)]
+        following, found = body(carry, [row for _, row in taken], constants)
         following = tf.ensure_shape(following, carry.shape)
-        return place + 1, following, [array.write(place, each) for array, each in zip(outputs, found, strict=True)]
+        filled = [
+            tf.raw_ops.TensorListPushBack(input_handle=one, tensor=each)
+            for one, each in zip(filled, found, strict=True)
+        ]
+        return place + 1, following, [rest for rest, _ in taken], filled
 
-    _, carry, outputs = tf.while_loop(
-        lambda place, *_: place < depth, step, (0, carry, outputs), maximum_iterations=depth, parallel_iterations=1
+    _, carry, _, filled = tf.while_loop(
+        lambda place, *_: place < depth,
+        step,
+        (0, carry, lists, filled),
+        maximum_iterations=depth,
+        parallel_iterations=1,
     )
-    return carry, [each.stack() for each in outputs]
+    return carry, [_stacked(one, each, depth) for one, each in zip(filled, spec, strict=True)]
+
+
+def _list_of(rows):
+    """Return a list of a tensor's rows."""
+    import tensorflow as tf
+
+    return tf.raw_ops.TensorListFromTensor(tensor=rows, element_shape=tf.shape(rows)[1:])
+
+
+def _last_of(rows, like):
+    """Return a list without its last entry, and that, which is shaped as the rows of another tensor."""
+    import tensorflow as tf
+
+    rest, row = tf.raw_ops.TensorListPopBack(
+        input_handle=rows, element_shape=tf.shape(like)[1:], element_dtype=like.dtype
+    )
+    return rest, tf.ensure_shape(row, like.shape[1:])
+
+
+def _stacked(rows, spec, depth):
+    """Return a list as one tensor."""
+    import tensorflow as tf
+
+    return tf.raw_ops.TensorListStack(
+        input_handle=rows, element_shape=_shape_in_list(spec), element_dtype=spec.dtype, num_elements=depth
+    )
+
+
+def _shape_in_list(spec):
+    """Return a shape as TensorFlow's lists want it, with -1 for what is not known."""
+    return np.array([-1 if size is None else size for size in spec.shape], "int32")
 
 
 def recomputed(body):
