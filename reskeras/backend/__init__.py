@@ -13,7 +13,7 @@ from reskeras.backend.measuring import (
     values_now,
 )
 from reskeras.backend.operations import batch_norm, count_in, vector, write_row
-from reskeras.backend.probing import enter, leave_behind
+from reskeras.backend.probing import enter, leave_behind, looks_at_many
 from reskeras.backend.process import (
     compile_whole_step,
     devices,
@@ -57,6 +57,7 @@ __all__ = [
     "leave_behind",
     "leave_out_tensorflow",
     "look_from",
+    "looks_at_many",
     "make_repeatable",
     "map_rows",
     "name",

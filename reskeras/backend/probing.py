@@ -11,15 +11,24 @@ import keras
 from reskeras.backend.process import name
 
 
+def looks_at_many() -> bool:
+    """Return whether small outputs of blocks in a loop are better kept, and measured together after it.
+
+    On TensorFlow, which begins one operation after another. JAX makes a few of what a probe computes in a block: with
+    a thousand of 64 units and 64 samples a training step takes 1.10 of what it takes without, and 1.29 together.
+    """
+    return name() == "tensorflow"
+
+
 def leave_behind(y: Any, token: Any, probe: Any, seen: Any, look: Callable) -> Any:
     """Return y; in the backward pass, the gradient of `probe` is `seen + look(dy)`, and that of the token is dy.
 
     Args:
         y: a tensor.
         token: a tensor of y's shape from `enter`, or None.
-        probe: a vector of numbers in float32.
-        seen: a vector as long, computed from tensors of the forward pass.
-        look: `(dy) -> vector`, without side effects.
+        probe: numbers in float32.
+        seen: shaped as the probe, computed from tensors of the forward pass.
+        look: `(dy) -> numbers`, as many, without side effects.
     """
     if name() == "torch":
         return _torch_functions()[0].apply(y, token, probe, seen, look)
@@ -37,7 +46,8 @@ def leave_behind(y: Any, token: Any, probe: Any, seen: Any, look: Callable) -> A
 
         return tf.identity(y), gradient
 
-    return leave(y, probe, seen, *tokens)
+    # Else a loop keeps what it was computed from, for a gradient of it that goes nowhere.
+    return leave(y, probe, tf.stop_gradient(seen), *tokens)
 
 
 def _leave_jax(y, token, probe, seen, look):

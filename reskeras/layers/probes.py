@@ -34,6 +34,8 @@ _COLUMNS = {
 SATURATED = 0.97
 """An output of tanh above this passes less than 6 % of the gradient."""
 
+BACKWARD_NORM = SLOTS.index("backward_norm")
+
 _BACKWARD = ("backward_norm", "gradient_cosine", "identity_cosine")
 
 _observed: list[dict[str, list]] = []
@@ -158,6 +160,33 @@ def _forward(skip, y, probe: Probe, has_token: bool, found: dict) -> Any:
     return ops.stack([ops.cast(slots[each], "float32") for each in SLOTS])
 
 
+def seen_in_a_row(x: Any, outputs: Any, channels: int) -> Any:
+    """Return the slots of blocks that each add to what the one before gave, 0 in that of the backward pass.
+
+    Args:
+        x: the input of the first block.
+        outputs: (blocks, *shape of x).
+        channels: the axis of x's channels.
+
+    Returns:
+        (blocks, slots).
+    """
+    ops = keras.ops
+    x, outputs = (ops.cast(ops.stop_gradient(each), "float32") for each in (x, outputs))
+    channels = 1 + channels % len(x.shape)
+    places = [axis for axis in range(1, len(outputs.shape)) if axis != channels]
+    squares = ops.sum(ops.square(outputs), places)
+    size = _places(x, range(len(x.shape)))
+    changes = ops.sum(ops.square(outputs[1:] - outputs[:-1]), (channels, *places))
+    found = ops.sum(squares, 1) / size
+    slots = {each: ops.full_like(found, NOT_MEASURED) for each in SLOTS}
+    slots["forward_rms"], slots["backward_norm"] = found, ops.zeros_like(found)
+    slots["dead_share"] = ops.mean(ops.cast(squares == 0, "float32"), 1)
+    slots["branch_ratio"] = ops.concatenate([ops.reshape(square_sum(outputs[0] - x), (1,)), changes]) / size
+    slots["skip_square"] = ops.concatenate([ops.reshape(square_sum(x) / size, (1,)), found[:-1]])
+    return ops.stack([slots[each] for each in SLOTS], 1)
+
+
 def _places(tensor, axes):
     """Return how many entries of a tensor lie along some axes."""
     sizes = keras.ops.shape(tensor)
@@ -184,9 +213,13 @@ def statistics(seen: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return np.stack([found[each] for each in STATISTICS], axis=1).astype(np.float32)
 
 
+def square_sum(tensor: Any) -> Any:
+    """Return the sum of a tensor's squares in float32."""
+    return keras.ops.sum(keras.ops.square(keras.ops.cast(tensor, "float32")))
+
+
 def _look(dy):
-    squares = keras.ops.sum(keras.ops.square(keras.ops.cast(dy, "float32")))
-    return _slots(backward_norm=squares)
+    return _slots(backward_norm=square_sum(dy))
 
 
 def _look_deep(dy):

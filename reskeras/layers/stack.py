@@ -14,7 +14,8 @@ from keras.src.backend import AutocastScope, get_keras_mask, set_keras_mask
 from reskeras import backend
 from reskeras.layers import any_layer
 from reskeras.layers.composite import check_counts
-from reskeras.layers.probes import Probe, probed
+from reskeras.layers.looking import looked_at
+from reskeras.layers.probes import Probe
 from reskeras.layers.slice_by_slice import act_slice_by_slice
 from reskeras.layers.slice_starts import build_without_values, slice_starts
 from reskeras.layers.slices import Slices
@@ -255,9 +256,10 @@ class Stack(keras.Layer):
             body, facts = self._recorded(body, facts, x, rows, training)
         end = None
         if probe is not None:
-            body, rows, end = _looked_at(body, x, rows, probe, once=not self.remat)
+            body, rows, end = looked_at(body, x, rows, probe, once=not self.remat)
         y, found = self._scan(training)(body, x, rows, self.depth, constants)
-        y = y if end is None else end(y)
+        if end is not None:
+            y, found = end(y, found)
         for each in found[: facts.losses]:
             self.add_loss(keras.ops.sum(each))
         for place, value in zip(facts.changed, found[facts.losses :], strict=True):
@@ -320,48 +322,6 @@ class Stack(keras.Layer):
             keras.saving.deserialize_keras_object(each) for each in (block if isinstance(block, list) else [block])
         ]
         return cls(**{**config, "block": blocks if isinstance(block, list) else blocks[0]})
-
-
-def _looked_at(body, x, rows: list, probe: Probe, once: bool):
-    """Return a body at whose output is looked, what it gets rows of, and what the last carry is given to, or None.
-
-    Args:
-        body: as in `backend.scan`.
-        x: the first carry.
-        rows: what the body gets rows of.
-        probe: with values for each slice.
-        once: whether no slice is computed again.
-    """
-    if not isinstance(probe.values, backend.Seats):
-        return _probed_body(body, probe), [*rows, probe.values], None
-    if once:
-        chained, end = backend.chained(probe.values, body, x, probe.channels)
-        if chained is not None:
-            return chained, rows, end
-
-    # The body is looked at from outside of it.
-    def look(x, rows, constants):
-        *rows, seat = rows
-        y, outputs = body(x, rows, constants)
-        return backend.look_from(seat, y, x, probe.channels), outputs
-
-    return look, [*rows, list(probe.values)], None
-
-
-def _probed_body(body, probe: Probe):
-    """Return a body whose last row is the values of a probe at its output."""
-
-    def run(x, rows, constants):
-        found = []
-
-        def block(x):
-            y, outputs = body(x, rows[:-1], constants)
-            found.append(outputs)
-            return y
-
-        return probed(block, x, Probe(rows[-1], probe.level, probe.channels), keeps_shape=True), found[-1]
-
-    return run
 
 
 def check_remat(remat) -> None:
