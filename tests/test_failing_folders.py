@@ -7,9 +7,10 @@ import signal
 
 import pytest
 from comparing import check_same
+from tiny_runs import trained
 from workbench import ENDLESS, events, left_over, wait_for
 
-from reskeras.runs import checkpoints, control
+from reskeras.runs import Run, RunError, checkpoints, control
 
 pytest_plugins = ["workbench"]
 
@@ -161,3 +162,19 @@ def test_a_folder_that_goes_while_steps_are_done_and_checkpoints_written(bench):
     found, wrong = checkpoints.newest(run.checkpoints_path)
     assert not wrong and found.step >= events(run, "checkpoint")[-1]["step"]
     assert left_over(run) == [] and not run.model_path.exists()
+
+
+@pytest.mark.any_backend
+def test_a_folder_that_goes_when_a_checkpoint_was_just_written(tmp_path, monkeypatch):
+    write = checkpoints.write
+
+    def write_and_unplug(path, *rest):
+        written = write(path, *rest)
+        path.parent.rename(tmp_path / "unplugged")
+        return written
+
+    monkeypatch.setattr(checkpoints, "write", write_and_unplug)
+    with pytest.raises(RunError, match="vanished while its run was trained"):
+        trained("plain", "digits", tmp_path / "runs", epochs=10_000, checkpoint_steps=1)
+    kept, wrong = checkpoints.newest(Run(tmp_path / "unplugged").checkpoints_path)
+    assert kept.step > 0 and not wrong

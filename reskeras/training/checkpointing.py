@@ -179,6 +179,7 @@ class Saver:
             rows = {name: count for name, (count, _) in tables.items()}
             arrays |= {f"table/{name}": last for name, (_, last) in tables.items()} | {"noise": noise}
             path = checkpoints.write(self._run.checkpoints_path, step, {**facts, "rows": rows}, arrays)
+            size = path.stat().st_size
             checkpoints.rotate(self._run.checkpoints_path, self._training.keep)
         except OSError as error:
             return self._warn(
@@ -187,7 +188,7 @@ class Saver:
                 f"{self._run.checkpoints_path}, and see that this user may write there."
             )
         took = round(time.perf_counter() - began, 4)
-        self._events.write("checkpoint", step=step, file=path.name, bytes=path.stat().st_size, writing_seconds=took)
+        self._events.write("checkpoint", step=step, file=path.name, bytes=size, writing_seconds=took)
         return path
 
     def _warn(self, text: str) -> None:
