@@ -64,8 +64,9 @@ class Stack(keras.Layer):
         names: what the slices are called as layers of their own, one name a slice, or for a list of layers one name a
             layer and slice in their order; None for `<name>_1`, `<name>_2` and so on.
 
-    On TensorFlow without a GPU Keras leaves out XLA unless a model is compiled with `jit_compile=True`: with it a stack
-    of layers of vectors is about three times as fast. There XLA takes no `Dense` of sequences in a stack's loop.
+    On TensorFlow without a GPU Keras leaves out XLA unless a model is compiled with `jit_compile=True`: with it a step
+    of a stack of layers of vectors takes 0.5 to 0.7 of the time. There XLA takes no `Dense` of sequences in a stack's
+    loop.
 
     Called as `stack(x)`, or `stack(x, memory)` where the block takes a memory.
 

@@ -11,31 +11,32 @@ both. Times are of whole epochs from their second on, when everything is compile
 thread that writes, for each step.
 
 On two cores of an AMD EPYC with nothing else to do, with Keras 3.15.1, TensorFlow 2.21.0, JAX 0.10.2 and PyTorch
-2.13.0: medians of seven rounds on 23 November 2026, of the levels "norms" and "probes":
+2.13.0: medians of seven rounds on 23 November 2026, of the levels "norms" and "probes", TensorFlow's from another run:
 
     network    backend     ms a step         none         norms        probes  reader, us  MB, 1e6 steps
     small      JAX              5.6  1.03 / 1.04   1.05 / 1.08   1.07 / 1.09          98            180
-    small      TensorFlow      18.4  1.06 / 1.00   0.92 / 1.02   1.17 / 1.31         166            180
+    small      TensorFlow      14.9  0.99 / 1.02   1.08 / 1.09   1.17 / 1.16         173            180
     small      PyTorch         17.8  0.99 / 0.99   1.10 / 1.10   1.26 / 1.26         140            180
     resnet-20  JAX            118.5  1.00 / 1.00   1.04 / 1.03   1.03 / 1.03         663            149
-    resnet-20  TensorFlow      72.8  0.95 / 0.98   0.85 / 1.01   0.85 / 1.02         355            149
+    resnet-20  TensorFlow      70.1  1.07 / 1.01   1.06 / 1.04   0.93 / 1.06         347            149
     resnet-20  PyTorch         82.9  1.00 / 1.00   1.03 / 1.03   1.06 / 1.06         234            149
     wide       JAX             80.5  0.98 / 0.99   1.00 / 1.02   1.03 / 1.04         147            146
-    wide       TensorFlow     122.9  0.75 / 1.00   0.85 / 1.07   0.78 / 1.10         404            146
+    wide       TensorFlow      85.3  1.00 / 1.00   1.19 / 1.08   1.10 / 1.09         377            146
     wide       PyTorch         79.6  1.01 / 1.01   1.06 / 1.06   1.08 / 1.08         240            146
     deep       JAX             94.0  1.00 / 1.00   1.03 / 1.10   1.11 / 1.13        2101            973
-    deep       TensorFlow     356.9  1.02 / 1.02   1.08 / 1.09   1.24 / 1.27        1575            973
+    deep       TensorFlow     226.0  1.07 / 1.02   0.97 / 1.08   1.10 / 1.06        1637            973
     deep       PyTorch        193.1  0.99 / 1.00   1.04 / 1.03   1.12 / 1.12        1409            973
 
-Level "deep", on the 22nd, in the order of the rows: 1.23, 1.31, 6.27; 0.96, 1.05, 1.48; of `deep` 1.25, 1.25, 9.62. On
-PyTorch it takes some fifteen operations a block.
+Level "deep", on the 22nd: `small` 1.23 on JAX and 6.27 on PyTorch, `resnet-20` 0.96, 1.05 and 1.48 in the order of
+the rows, `deep` 1.25 on JAX and 9.62 on PyTorch, where it takes some fifteen operations a block.
 
 Norms read every gradient once, every weight twice and on TensorFlow and PyTorch a copy of it, which they write: in
 `wide`, a third of whose step is the update of the weights, 5 of PyTorch's 80 ms. JAX copies nothing: its optimizer
 comes behind what is measured, and its own change is the difference. PyTorch runs one operation after another: probes
 hold the outputs of small blocks in a row and measure many at once, in `small` 0.9 ms of the forward pass and 1.5 of the
 backward pass; large outputs wait to be measured one behind another, in `resnet-20` 0.8 and 2.9 ms, of which reading
-them takes 1.6.
+them takes 1.6. TensorFlow's loops begin one operation after another: of small outputs there probes keep the outputs
+themselves, and take the squares of all blocks in one operation behind the loop.
 """
 
 from __future__ import annotations
