@@ -37,11 +37,6 @@ def _not_finite(norm, gradients, stacked):
     return [norm.new_zeros(norm.shape)] * 2 if torch_measuring.are_finite(norm) else counts()
 
 
-def _missing(norm):
-    """Return NaN in the place of each norm."""
-    return norm.new_full(norm.shape, math.nan) if name() == "torch" else keras.ops.full_like(norm, math.nan)
-
-
 def _counts(condition, tensors, stacked):
     ops = keras.ops
     found = []
@@ -87,7 +82,7 @@ class WeightStatistics:
     def __init__(self):
         self._values: list[Any] = []
         self._stacked: list[bool] = []
-        self._norms = None
+        self._norms = self._missing = None
         self._of_gradients: list[Any] = []
         self._seen: list[tuple[int, int]] = []
         self._places: dict[int, int] = {}
@@ -111,20 +106,26 @@ class WeightStatistics:
         self._stacked = list(stacked)
         self._keep(variables)
         norm = norms(gradients, stacked)
-        zero = _counts(lambda each: each == 0, gradients, stacked) if zeros else _missing(norm)
+        # The row of what is not measured.
+        self._missing = (
+            norm.new_full(norm.shape, math.nan) if name() == "torch" else keras.ops.full_like(norm, math.nan)
+        )
+        zero = _counts(lambda each: each == 0, gradients, stacked) if zeros else self._missing
         self._of_gradients = [norm, *_not_finite(norm, gradients, stacked), zero]
 
     def _keep(self, variables) -> None:
         values = values_now(variables)
-        self._places, self._added = {id(each): place for place, each in enumerate(variables)}, {}
+        if name() == "torch":
+            if not self._seen or self._seen != torch_measuring.seen(values):
+                self._copy(values)
+            return
         if name() == "tensorflow":
             import tensorflow as tf
 
             values = [tf.identity(each) for each in values]
-        if name() != "torch":
-            self._values, self._norms = values, norms(values, self._stacked)
-        elif not self._seen or self._seen != torch_measuring.seen(values):
-            self._copy(values)
+        else:
+            self._places, self._added = {id(each): place for place, each in enumerate(variables)}, {}
+        self._values, self._norms = values, norms(values, self._stacked)
 
     def _copy(self, values: Sequence[Any]) -> None:
         import torch
@@ -158,7 +159,7 @@ class WeightStatistics:
             variable: any variable.
             change: what is added or subtracted.
         """
-        place = self._places.get(id(variable)) if name() == "jax" else None
+        place = self._places.get(id(variable))
         is_first = place is not None and variable.value is self._values[place]
         yield
         # A single number is added to each entry, and a weight of narrower type may keep less than is added.
@@ -179,8 +180,8 @@ class WeightStatistics:
             after: each weight after the step.
         """
         norm, *counts = self._of_gradients
-        clipped_norm = _missing(norm) if clipped is None else norms(clipped, self._stacked)
-        before, self._of_gradients = self._norms, []
+        clipped_norm = self._missing if clipped is None else norms(clipped, self._stacked)
+        before, self._of_gradients, self._missing = self._norms, [], None
         rows = [norm, clipped_norm, before, self._changes(after), *counts]
         return torch_measuring.matrix(rows) if name() == "torch" else keras.ops.stack(rows)
 
