@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import resource
 import signal
+import subprocess
+import sys
 
 import pytest
 from comparing import check_same
@@ -13,6 +15,18 @@ from workbench import ENDLESS, events, left_over, wait_for
 from reskeras.runs import Run, RunError, checkpoints, control
 
 pytest_plugins = ["workbench"]
+
+WRITES_INTO_NO_FOLDER = """
+from reskeras.runs import Run
+from reskeras.training import worker
+
+def train(run, *rest):
+    run.folder.rename(run.folder.with_name(f"{run.name}-unplugged"))
+    run.model_path.write_bytes(b"")
+
+worker._train = train
+raise SystemExit(worker.main())
+"""
 
 ASKED = {"steps": 100, "batch_size": 64, "validation_split": 0.2, "checkpoint_steps": 10}
 """Of a run of 17 steps an epoch."""
@@ -178,3 +192,14 @@ def test_a_folder_that_goes_when_a_checkpoint_was_just_written(tmp_path, monkeyp
         trained("plain", "digits", tmp_path / "runs", epochs=10_000, checkpoint_steps=1)
     kept, wrong = checkpoints.newest(Run(tmp_path / "unplugged").checkpoints_path)
     assert kept.step > 0 and not wrong
+
+
+@pytest.mark.any_backend
+def test_a_folder_that_is_gone_when_something_is_written_into_it(bench):
+    run = bench.prepare()
+    done = subprocess.run([sys.executable, "-c", WRITES_INTO_NO_FOLDER, run.folder], capture_output=True, text=True)
+    gone = run.folder.with_name(f"{run.name}-unplugged")
+    gone.rename(run.folder)
+    [end] = events(run, "end")
+    assert done.returncode == end["code"] == 2
+    assert end["reason"].startswith(f"The folder {run.folder} vanished while its run was trained")

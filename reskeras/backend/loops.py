@@ -96,7 +96,7 @@ def _loop_in_graph(body, carry, slices, depth, constants):
     # others: in a thousand blocks, half of a step.
     lists = [_list_of(tf.reverse(each, [0])) for each in slices]
     filled = [
-        tf.raw_ops.EmptyTensorList(element_shape=_shape_in_list(each), max_num_elements=depth, element_dtype=each.dtype)
+        tf.raw_ops.EmptyTensorList(element_shape=_in_list(each.shape), max_num_elements=depth, element_dtype=each.dtype)
         for each in spec
     ]
 
@@ -124,7 +124,7 @@ def _list_of(rows):
     """Return a list of a tensor's rows."""
     import tensorflow as tf
 
-    return tf.raw_ops.TensorListFromTensor(tensor=rows, element_shape=tf.shape(rows)[1:])
+    return tf.raw_ops.TensorListFromTensor(tensor=rows, element_shape=_in_list(rows.shape[1:]))
 
 
 def _last_of(rows, like):
@@ -132,7 +132,7 @@ def _last_of(rows, like):
     import tensorflow as tf
 
     rest, row = tf.raw_ops.TensorListPopBack(
-        input_handle=rows, element_shape=tf.shape(like)[1:], element_dtype=like.dtype
+        input_handle=rows, element_shape=_in_list(like.shape[1:]), element_dtype=like.dtype
     )
     return rest, tf.ensure_shape(row, like.shape[1:])
 
@@ -142,13 +142,13 @@ def _stacked(rows, spec, depth):
     import tensorflow as tf
 
     return tf.raw_ops.TensorListStack(
-        input_handle=rows, element_shape=_shape_in_list(spec), element_dtype=spec.dtype, num_elements=depth
+        input_handle=rows, element_shape=_in_list(spec.shape), element_dtype=spec.dtype, num_elements=depth
     )
 
 
-def _shape_in_list(spec):
+def _in_list(shape):
     """Return a shape as TensorFlow's lists want it, with -1 for what is not known."""
-    return np.array([-1 if size is None else size for size in spec.shape], "int32")
+    return np.array([-1 if size is None else size for size in shape], "int32")
 
 
 def recomputed(body):

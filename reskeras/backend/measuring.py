@@ -82,7 +82,7 @@ class WeightStatistics:
     def __init__(self):
         self._values: list[Any] = []
         self._stacked: list[bool] = []
-        self._norms = self._missing = None
+        self._norms = None
         self._of_gradients: list[Any] = []
         self._seen: list[tuple[int, int]] = []
         self._places: dict[int, int] = {}
@@ -106,12 +106,9 @@ class WeightStatistics:
         self._stacked = list(stacked)
         self._keep(variables)
         norm = norms(gradients, stacked)
-        # The row of what is not measured.
-        self._missing = (
-            norm.new_full(norm.shape, math.nan) if name() == "torch" else keras.ops.full_like(norm, math.nan)
-        )
-        zero = _counts(lambda each: each == 0, gradients, stacked) if zeros else self._missing
-        self._of_gradients = [norm, *_not_finite(norm, gradients, stacked), zero]
+        self._of_gradients = [norm, *_not_finite(norm, gradients, stacked)]
+        if zeros:
+            self._of_gradients.append(_counts(lambda each: each == 0, gradients, stacked))
 
     def _keep(self, variables) -> None:
         values = values_now(variables)
@@ -179,10 +176,11 @@ class WeightStatistics:
             clipped: the gradients after clipping; None where nothing is clipped, which gives NaN.
             after: each weight after the step.
         """
-        norm, *counts = self._of_gradients
-        clipped_norm = self._missing if clipped is None else norms(clipped, self._stacked)
-        before, self._of_gradients, self._missing = self._norms, [], None
-        rows = [norm, clipped_norm, before, self._changes(after), *counts]
+        before, (norm, nan, infinite, *zeros), self._of_gradients = self._norms, self._of_gradients, []
+        missing = norm.new_full(norm.shape, math.nan) if name() == "torch" else keras.ops.full_like(norm, math.nan)
+        clipped_norm = missing if clipped is None else norms(clipped, self._stacked)
+        zero = zeros[0] if zeros else missing
+        rows = [norm, clipped_norm, before, self._changes(after), nan, infinite, zero]
         return torch_measuring.matrix(rows) if name() == "torch" else keras.ops.stack(rows)
 
     def _changes(self, after: Sequence[Any]) -> Any:

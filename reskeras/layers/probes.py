@@ -108,8 +108,19 @@ def unseen(y: Any, variable: keras.Variable) -> Any:
     if "float" not in keras.backend.standardize_dtype(y.dtype):
         return y
     values = keras.ops.convert_to_tensor(variable)
-    zeros = keras.ops.zeros_like(values)
-    return _with_mask_of(y, backend.leave_behind(y, None, values, zeros, lambda dy: zeros))
+    return _with_mask_of(y, give_back(y, values, keras.ops.zeros_like(values)))
+
+
+def give_back(y: Any, values: Any, seen: Any) -> Any:
+    """Return y, and let what was seen in the forward pass be the gradient of probes' values.
+
+    Args:
+        y: a tensor.
+        values: of probes.
+        seen: shaped as the values.
+    """
+    nothing = keras.ops.zeros_like(seen)
+    return backend.leave_behind(y, None, values, seen, lambda dy: nothing)
 
 
 def _with_mask_of(y, given):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from reskeras.printable import printable
 
 
@@ -10,3 +12,13 @@ class RunError(ValueError):
 
     def __init__(self, message: str):
         super().__init__(printable(message))
+
+
+class FolderVanished(RunError):
+    """The folder of a run is gone while it is trained."""
+
+    def __init__(self, folder: Path):
+        super().__init__(
+            f"The folder {folder} vanished while its run was trained: it was removed, renamed, or its disk unplugged. "
+            f"Put it back, and the run can go on from its last checkpoint: reskeras resume {folder}"
+        )

@@ -11,8 +11,9 @@ from pathlib import Path
 import keras
 
 from reskeras.runs import control
+from reskeras.runs.errors import FolderVanished
 from reskeras.runs.events import EventWriter
-from reskeras.runs.folder import Run, RunError
+from reskeras.runs.folder import Run
 from reskeras.runs.statistics import reaches
 from reskeras.telemetry import GradientMonitor
 from reskeras.telemetry.watched import Watched
@@ -52,7 +53,7 @@ class Controls:
             checkpoint: takes a checkpoint; None where none can be taken now.
 
         Raises:
-            RunError: where the run's folder is gone.
+            FolderVanished: where the run's folder is gone.
         """
         began = time.perf_counter()
         self._take(synced, step, checkpoint)
@@ -70,11 +71,7 @@ class Controls:
 
     def _take(self, synced, step, checkpoint) -> None:
         if not self._run.folder.is_dir():
-            raise RunError(
-                f"The folder {self._run.folder} vanished while its run was trained: it was removed, renamed, or its "
-                "disk unplugged. Put it back, and the run can go on from its last checkpoint: reskeras resume "
-                f"{self._run.folder}"
-            )
+            raise FolderVanished(self._run.folder)
         for command in control.waiting(self._run.commands_path):
             if command.identifier in self._answered:
                 continue

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from reskeras.installed import BackendMissing, resolve_backend
 from reskeras.runs import checkpoints, liveness, resuming, summaries
+from reskeras.runs.errors import FolderVanished
 from reskeras.runs.events import EventWriter
 from reskeras.runs.folder import Run, RunError
 from reskeras.runs.settings import RunSettings
@@ -142,6 +143,8 @@ def _going_on(run: Run) -> str:
 def _explain(error: Exception, run: Run, account: Account) -> tuple[str, int]:
     if shortage.is_one(error):
         return account.ran_out(error), 2
+    if isinstance(error, OSError) and not run.folder.is_dir():
+        error = FolderVanished(run.folder)
     if isinstance(error, OSError):
         # A write that finds no room names no file; what a training writes is in its folder.
         reason = f"{error.strerror or error} ({error.filename or run.folder}). The run is kept as far as it got"
