@@ -84,6 +84,19 @@ class Twice(OneByOne):
         variable.assign(variable * 0.99)
 
 
+class Branching(OneByOne):
+    """Changes each weight twice, the second time in a branch."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        self.assign_sub(variable, gradient * keras.ops.cast(learning_rate, variable.dtype))
+
+        def again():
+            variable.assign(variable * 0.99)
+            return 0
+
+        keras.ops.cond(learning_rate > 0, again, lambda: 0)
+
+
 class Shift(OneByOne):
     """Subtracts the same number from each entry."""
 
@@ -115,6 +128,31 @@ def test_a_step_of_each_optimizer(name, eagerly, tmp_path):
     assert run.series("loss_scale").median[0, 0] == (1024 if name == "loss scale" else 1)
     assert run.series("learning_rate").median[0, 0] == pytest.approx(0.1 if "0.1" in name or name in (
         "plain", "momentum", "loss scale") else 0.01)  # fmt: skip
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="branches of other backends' steps change no weights")
+def test_a_weight_that_a_branch_changes_once_more(tmp_path):
+    (x, y), model = samples(), keras.Sequential([keras.layers.Dense(CLASSES, name="only")])
+    model.build(x.shape)
+    wanted = gradients(model, x, y)
+    run, before, after = watch(model, Branching(0.01), x, y, tmp_path / "run")
+    check_one_step(run, wanted, before, after)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("name", ["plain", "momentum", "adam"])
+def test_rows_of_an_embedding_that_are_looked_up_more_than_once(name, compiled, tmp_path):
+    if compiled and BACKEND == "torch":
+        pytest.skip("PyTorch compiles what TensorFlow's gradients of single rows do not concern")
+    keras.utils.set_random_seed(2)
+    model = keras.Sequential(
+        [keras.Input((4,), dtype="int32"), keras.layers.Embedding(7, WIDTH), keras.layers.Flatten()]
+    )
+    model.add(keras.layers.Dense(CLASSES))
+    x, y = np.array([[1, 1, 2, 3], [1, 4, 4, 4]], "int32"), np.array([0, 1])
+    wanted = gradients(model, x, y)
+    run, before, after = watch(model, OPTIMIZERS[name](), x, y, tmp_path / "run", 2, jit_compile=compiled)
+    check_one_step(run, wanted, before, after)
 
 
 CLIPPED = {

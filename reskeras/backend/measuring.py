@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
+import numpy as np
 
 from reskeras.backend import torch_measuring
+from reskeras.backend.additions import Additions
 from reskeras.backend.process import name
 
 
@@ -58,7 +60,11 @@ def norms(tensors: Sequence[Any], stacked: Sequence[bool]) -> Any:
     if name() == "torch":
         return torch_measuring.norms(tensors, stacked)
     if name() == "tensorflow":
+        import tensorflow as tf
+
         tensors = [_rows_summed(each) for each in tensors]
+        if tf.__internal__.get_enclosing_xla_context() is None:
+            return _norms_in_one_pass(tensors, stacked)
     squares = []
     for each, rows in zip(tensors, stacked, strict=True):
         square = keras.ops.square(keras.ops.cast(each, "float32"))
@@ -67,11 +73,25 @@ def norms(tensors: Sequence[Any], stacked: Sequence[bool]) -> Any:
     return keras.ops.sqrt(keras.ops.concatenate(squares))
 
 
+def _norms_in_one_pass(tensors, stacked):
+    """Do as `norms` on TensorFlow without XLA, where squares would be written to memory and read again."""
+    import tensorflow as tf
+
+    found = []
+    for each, rows in zip(tensors, stacked, strict=True):
+        axes = range(1 if rows else 0, len(each.shape))
+        norm = tf.raw_ops.EuclideanNorm(input=tf.cast(each, "float32"), axis=np.array(axes, "int32"))
+        found.append(tf.reshape(norm, (-1,)))
+    return tf.concat(found, 0)
+
+
 def values_now(variables: Sequence[keras.Variable]) -> list[Any]:
     """Return the values of variables, which a later change may change."""
     if name() == "tensorflow":
+        import tensorflow as tf
+
         # Read within the function that is traced, in the order of what is assigned.
-        return [keras.ops.convert_to_tensor(each) for each in variables]
+        return [tf.convert_to_tensor(each.value) for each in variables]
     values = [each.value for each in variables]
     return [each.detach() for each in values] if name() == "torch" else values
 
@@ -85,8 +105,8 @@ class WeightStatistics:
         self._norms = None
         self._of_gradients: list[Any] = []
         self._seen: list[tuple[int, int]] = []
-        self._places: dict[int, int] = {}
-        self._added: dict[int, tuple[Any, Any]] = {}
+        self._variables: Sequence[keras.Variable] = ()
+        self._additions = Additions()
 
     def begin(
         self,
@@ -116,13 +136,8 @@ class WeightStatistics:
             if not self._seen or self._seen != torch_measuring.seen(values):
                 self._copy(values)
             return
-        if name() == "tensorflow":
-            import tensorflow as tf
-
-            values = [tf.identity(each) for each in values]
-        else:
-            self._places, self._added = {id(each): place for place, each in enumerate(variables)}, {}
-        self._values, self._norms = values, norms(values, self._stacked)
+        self._additions.begin(variables)
+        self._variables, self._values, self._norms = variables, values, norms(values, self._stacked)
 
     def _copy(self, values: Sequence[Any]) -> None:
         import torch
@@ -135,7 +150,14 @@ class WeightStatistics:
 
     def behind(self, gradients: Sequence[Any]) -> Sequence[Any]:
         """Return gradients as they are, for an optimizer that is to come behind what `begin` measures."""
-        if name() != "jax":
+        if name() == "tensorflow":
+            import tensorflow as tf
+
+            # A weight whose old value is still read is copied first, and a gradient that is still read is not written
+            # over.
+            with tf.control_dependencies([self._norms, *self._of_gradients]):
+                return [tf.identity(each) for each in gradients]
+        if name() == "torch":
             return gradients
         import jax
         import jax.numpy as jnp
@@ -146,24 +168,14 @@ class WeightStatistics:
         nothing = jnp.where(jnp.stack([each[0] for each in found]).max() < -1, 1, 0)
         return [each + nothing.astype(each.dtype) for each in gradients]
 
-    @contextmanager
-    def adding(self, variable: Any, change: Any) -> Iterator[None]:
+    def adding(self, variable: Any, change: Any) -> AbstractContextManager:
         """Know what is added to a variable, or subtracted, by what is done within.
-
-        On JAX, where a step writes over the values before it: to compare with these, XLA would copy them first.
 
         Args:
             variable: any variable.
             change: what is added or subtracted.
         """
-        place = self._places.get(id(variable))
-        is_first = place is not None and variable.value is self._values[place]
-        yield
-        # A single number is added to each entry, and a weight of narrower type may keep less than is added.
-        if is_first and keras.ops.is_tensor(change) and variable.dtype == "float32":
-            value = variable.value
-            if (change.shape, change.dtype) == (value.shape, value.dtype):
-                self._added[place] = value, change
+        return self._additions.noting(variable, change)
 
     def end(self, clipped: Sequence[Any] | None, after: Sequence[Any]) -> Any:
         """Return what was measured of the weights as one float32 matrix, (7, weights).
@@ -190,14 +202,12 @@ class WeightStatistics:
             found, self._norms = torch_measuring.changes(self._values, after, self._stacked)
             self._seen = torch_measuring.seen(after)
             return found
-        before, self._values, self._places = self._values, [], {}
-        changes = [self._change(place, *each) for place, each in enumerate(zip(before, after, strict=True))]
+        changes = []
+        for place, (variable, before, now) in enumerate(zip(self._variables, self._values, after, strict=True)):
+            added = self._additions.of(place, variable)
+            changes.append(now - before if added is None else added)
+        self._variables, self._values = (), []
         return norms(changes, self._stacked)
-
-    def _change(self, place: int, before: Any, after: Any) -> Any:
-        """Return what was added to a value, or subtracted from it."""
-        result, change = self._added.pop(place, (None, None))
-        return change if result is after else after - before
 
 
 def over_replicas(gradients: Sequence[Any]) -> Sequence[Any]:
