@@ -18,12 +18,14 @@ class Additions:
     """
 
     def __init__(self):
+        self._variables: list[keras.Variable] = []
         self._places: dict[int, int] = {}
         self._before: list[Any] = []
         self._added: dict[int, tuple[Any, Any]] = {}
 
     def begin(self, variables: Sequence[keras.Variable]) -> None:
         """Take what is done to these variables from now on."""
+        self._variables = list(variables)
         self._places = {id(_within(each)): place for place, each in enumerate(variables)}
         self._before, self._added = [_state(each) for each in variables], {}
 
@@ -41,11 +43,15 @@ class Additions:
         if is_first and keras.ops.is_tensor(change) and _is_all_of(change, variable):
             self._added[place] = _state(variable), change
 
-    def of(self, place: int, variable: Any) -> Any:
-        """Return what was added to the variable at a place among those of `begin`, or subtracted; None where it was
-        changed in another way too."""
-        state, change = self._added.get(place, (None, None))
-        return change if change is not None and _is_still(variable, state) else None
+    def end(self) -> list[Any]:
+        """Return what was added to each variable, or subtracted; None where it was changed in another way too."""
+        found = []
+        for place, variable in enumerate(self._variables):
+            state, change = self._added.get(place, (None, None))
+            found.append(change if change is not None and _is_still(variable, state) else None)
+        # What is traced is not to be held any longer.
+        self.begin(())
+        return found
 
 
 def _is_all_of(change, variable) -> bool:

@@ -105,7 +105,6 @@ class WeightStatistics:
         self._norms = None
         self._of_gradients: list[Any] = []
         self._seen: list[tuple[int, int]] = []
-        self._variables: Sequence[keras.Variable] = ()
         self._additions = Additions()
 
     def begin(
@@ -137,7 +136,7 @@ class WeightStatistics:
                 self._copy(values)
             return
         self._additions.begin(variables)
-        self._variables, self._values, self._norms = variables, values, norms(values, self._stacked)
+        self._values, self._norms = values, norms(values, self._stacked)
 
     def _copy(self, values: Sequence[Any]) -> None:
         import torch
@@ -202,11 +201,8 @@ class WeightStatistics:
             found, self._norms = torch_measuring.changes(self._values, after, self._stacked)
             self._seen = torch_measuring.seen(after)
             return found
-        changes = []
-        for place, (variable, before, now) in enumerate(zip(self._variables, self._values, after, strict=True)):
-            added = self._additions.of(place, variable)
-            changes.append(now - before if added is None else added)
-        self._variables, self._values = (), []
+        added, before, self._values = self._additions.end(), self._values, []
+        changes = [b - a if change is None else change for change, a, b in zip(added, before, after, strict=True)]
         return norms(changes, self._stacked)
 
 
