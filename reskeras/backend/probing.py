@@ -12,10 +12,10 @@ from reskeras.backend.process import name
 
 
 def looks_at_many() -> bool:
-    """Return whether small outputs of blocks in a loop are better kept, and measured together after it.
+    """Return whether small outputs of blocks in a loop are better kept, and summed together after it.
 
-    On TensorFlow, which begins one operation after another. JAX makes a few of what a probe computes in a block: with
-    a thousand of 64 units and 64 samples a training step takes 1.10 of what it takes without, and 1.29 together.
+    On TensorFlow, which begins one operation after another. On JAX a training step of a thousand blocks of 64 units on
+    64 samples takes 1.09 of what it takes without probes where each is summed at once, and 1.29 together.
     """
     return name() == "tensorflow"
 

@@ -27,8 +27,9 @@ def looked_at(body: Callable, x: Any, rows: list, probe: Probe, once: bool) -> t
         once: whether no slice is computed again.
     """
     if not isinstance(probe.values, backend.Seats):
-        if once and backend.looks_at_many() and _is_small(x, probe):
-            return _looked_at_together(body, x, rows, probe)
+        # Where blocks are computed again, nothing of them is to be kept.
+        if once and not probe.is_deep:
+            return _summed(body, x, rows, probe)
         return _probed(body, probe), [*rows, probe.values], None
     if once:
         chained, end = backend.chained(probe.values, body, x, probe.channels)
@@ -44,25 +45,30 @@ def looked_at(body: Callable, x: Any, rows: list, probe: Probe, once: bool) -> t
     return look, [*rows, list(probe.values)], None
 
 
-def _is_small(x, probe: Probe) -> bool:
-    """Return whether all that is looked at is in the outputs and their gradients, and these are small."""
-    sizes = x.shape[1:]
-    return not probe.is_deep and None not in sizes and math.prod(sizes) <= SMALL
+def _summed(body, x, rows: list, probe: Probe):
+    """Do as `looked_at`, with sums from within the loop, of which all else is computed behind it."""
+    ops = keras.ops
+    channel = probe.channels % len(x.shape)
+    places = [axis for axis in range(len(x.shape)) if axis != channel]
+    keeps = backend.looks_at_many() and None not in x.shape[1:] and math.prod(x.shape[1:]) <= SMALL
 
-
-def _looked_at_together(body, x, rows: list, probe: Probe):
-    """Do as `looked_at`, with outputs that are kept, and measured when the last block has run."""
+    def sums(before, y, axes):
+        before, y = (ops.cast(ops.stop_gradient(each), "float32") for each in (before, y))
+        return [ops.sum(ops.square(each), axes) for each in (y, y - before)]
 
     def run(x, rows, constants):
         *rows, of_gradient = rows
         y, outputs = body(x, rows, constants)
-        nothing = keras.ops.zeros((), "float32")
-        y = backend.leave_behind(y, None, of_gradient, nothing, square_sum)
-        return y, [*outputs, keras.ops.stop_gradient(y)]
+        y = backend.leave_behind(y, None, of_gradient, ops.zeros((), "float32"), square_sum)
+        return y, [*outputs, *([ops.stop_gradient(y)] if keeps else sums(x, y, places))]
 
     def end(y, found):
-        *found, all_y = found
-        return give_back(y, probe.values, seen_in_a_row(x, all_y, probe.channels)), found
+        if keeps:
+            *found, all_y = found
+            before = ops.concatenate([ops.expand_dims(x, 0), all_y[:-1]])
+            found += sums(before, all_y, [1 + axis for axis in places])
+        *found, squares, changes = found
+        return give_back(y, probe.values, seen_in_a_row(x, squares, changes)), found
 
     return run, [*rows, probe.values[:, BACKWARD_NORM]], end
 

@@ -171,30 +171,25 @@ def _forward(skip, y, probe: Probe, has_token: bool, found: dict) -> Any:
     return ops.stack([ops.cast(slots[each], "float32") for each in SLOTS])
 
 
-def seen_in_a_row(x: Any, outputs: Any, channels: int) -> Any:
+def seen_in_a_row(x: Any, squares: Any, changes: Any) -> Any:
     """Return the slots of blocks that each add to what the one before gave, 0 in that of the backward pass.
 
     Args:
         x: the input of the first block.
-        outputs: (blocks, *shape of x).
-        channels: the axis of x's channels.
+        squares: (blocks, channels), the sums of each output's squares.
+        changes: (blocks, channels), the same of what each block added.
 
     Returns:
         (blocks, slots).
     """
     ops = keras.ops
-    x, outputs = (ops.cast(ops.stop_gradient(each), "float32") for each in (x, outputs))
-    channels = 1 + channels % len(x.shape)
-    places = [axis for axis in range(1, len(outputs.shape)) if axis != channels]
-    squares = ops.sum(ops.square(outputs), places)
     size = _places(x, range(len(x.shape)))
-    changes = ops.sum(ops.square(outputs[1:] - outputs[:-1]), (channels, *places))
     found = ops.sum(squares, 1) / size
     slots = {each: ops.full_like(found, NOT_MEASURED) for each in SLOTS}
     slots["forward_rms"], slots["backward_norm"] = found, ops.zeros_like(found)
     slots["dead_share"] = ops.mean(ops.cast(squares == 0, "float32"), 1)
-    slots["branch_ratio"] = ops.concatenate([ops.reshape(square_sum(outputs[0] - x), (1,)), changes]) / size
-    slots["skip_square"] = ops.concatenate([ops.reshape(square_sum(x) / size, (1,)), found[:-1]])
+    slots["branch_ratio"] = ops.sum(changes, 1) / size
+    slots["skip_square"] = ops.concatenate([ops.reshape(square_sum(ops.stop_gradient(x)) / size, (1,)), found[:-1]])
     return ops.stack([slots[each] for each in SLOTS], 1)
 
 
