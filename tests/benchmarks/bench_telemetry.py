@@ -11,32 +11,37 @@ both. Times are of whole epochs from their second on, when everything is compile
 thread that writes, for each step.
 
 On two cores of an AMD EPYC with nothing else to do, with Keras 3.15.1, TensorFlow 2.21.0, JAX 0.10.2 and PyTorch
-2.13.0: medians of seven rounds on 23 November 2026, of the levels "norms" and "probes", TensorFlow's from another run:
+2.13.0: medians of seven rounds on 23 November 2026, of the levels "norms" and "probes":
 
     network    backend     ms a step         none         norms        probes  reader, us  MB, 1e6 steps
-    small      JAX              5.6  1.03 / 1.04   1.05 / 1.08   1.07 / 1.09          98            180
-    small      TensorFlow      14.9  0.99 / 1.02   1.08 / 1.09   1.17 / 1.16         173            180
-    small      PyTorch         17.8  0.99 / 0.99   1.10 / 1.10   1.26 / 1.26         140            180
-    resnet-20  JAX            118.5  1.00 / 1.00   1.04 / 1.03   1.03 / 1.03         663            149
-    resnet-20  TensorFlow      70.1  1.07 / 1.01   1.06 / 1.04   0.93 / 1.06         347            149
-    resnet-20  PyTorch         82.9  1.00 / 1.00   1.03 / 1.03   1.06 / 1.06         234            149
-    wide       JAX             80.5  0.98 / 0.99   1.00 / 1.02   1.03 / 1.04         147            146
-    wide       TensorFlow      85.3  1.00 / 1.00   1.19 / 1.08   1.10 / 1.09         377            146
-    wide       PyTorch         79.6  1.01 / 1.01   1.06 / 1.06   1.08 / 1.08         240            146
-    deep       JAX             94.0  1.00 / 1.00   1.03 / 1.10   1.11 / 1.13        2101            973
-    deep       TensorFlow     226.0  1.07 / 1.02   0.97 / 1.08   1.10 / 1.06        1637            973
-    deep       PyTorch        193.1  0.99 / 1.00   1.04 / 1.03   1.12 / 1.12        1409            973
+    small      JAX              5.8  1.00 / 1.01   1.04 / 1.06   1.07 / 1.09         104            180
+    small      TensorFlow      14.0  1.01 / 0.95   0.98 / 1.02   1.07 / 1.08         145            180
+    small      PyTorch         12.5  1.00 / 1.00   1.04 / 1.04   1.27 / 1.27         117            180
+    resnet-20  JAX            122.7  0.98 / 0.99   1.01 / 1.00   1.04 / 1.05         742            149
+    resnet-20  TensorFlow      74.6  0.89 / 0.97   0.86 / 1.01   0.90 / 1.06         363            149
+    resnet-20  PyTorch         88.4  1.00 / 1.00   1.00 / 1.00   1.07 / 1.07         247            149
+    wide       JAX             84.4  1.02 / 1.00   1.05 / 1.05   1.03 / 1.06         157            146
+    wide       TensorFlow     111.0  0.98 / 1.00   0.80 / 1.03   0.93 / 1.06         385            146
+    wide       PyTorch         86.9  1.01 / 1.01   1.03 / 1.03   1.05 / 1.06         327            146
+    deep       JAX            103.6  0.99 / 0.98   1.05 / 1.11   1.04 / 1.10        2282            973
+    deep       TensorFlow     224.4  1.03 / 1.00   0.87 / 1.05   0.88 / 1.10        1531            973
+    deep       PyTorch        159.9  0.99 / 0.99   1.08 / 1.08   1.43 / 1.32        1313            973
+
+TensorFlow's wall time scatters by 0.2 between two equal trainings. PyTorch's `deep` with probes was 1.12 and 1.19 in
+two other runs.
 
 Level "deep", on the 22nd: `small` 1.23 on JAX and 6.27 on PyTorch, `resnet-20` 0.96, 1.05 and 1.48 in the order of
 the rows, `deep` 1.25 on JAX and 9.62 on PyTorch, where it takes some fifteen operations a block.
 
-Norms read every gradient once, every weight twice and on TensorFlow and PyTorch a copy of it, which they write: in
-`wide`, a third of whose step is the update of the weights, 5 of PyTorch's 80 ms. JAX copies nothing: its optimizer
-comes behind what is measured, and its own change is the difference. PyTorch runs one operation after another: probes
-hold the outputs of small blocks in a row and measure many at once, in `small` 0.9 ms of the forward pass and 1.5 of the
-backward pass; large outputs wait to be measured one behind another, in `resnet-20` 0.8 and 2.9 ms, of which reading
-them takes 1.6. TensorFlow's loops begin one operation after another: of small outputs there probes keep the outputs
-themselves, and take the squares of all blocks in one operation behind the loop.
+Norms read every gradient once, every weight once or twice, and what is added to it: in `wide` 3 of 125 ms on one core
+with TensorFlow. There and on JAX the optimizer comes behind what is measured, and its own change is the difference:
+nothing is copied. PyTorch changes weights in place, so that they are copied, and compared with the copies, which takes
+3.5 ms. It runs one operation after another: probes hold the outputs of small blocks in a row and measure many at once,
+in `small` 0.9 ms of the forward pass and 1.5 of the backward pass; large outputs wait to be measured one behind
+another, in `resnet-20` 0.8 and 2.9 ms, of which reading them takes 1.6. In a loop of JAX that is nothing but such
+blocks, with neither norms nor an optimizer, the three sums that a block's probe is made of take 4 to 5 of 43 ms of a
+thousand blocks. TensorFlow's loops begin one operation after another: of small outputs there probes keep the outputs
+themselves, and take the sums of all blocks in one operation behind the loop.
 """
 
 from __future__ import annotations
