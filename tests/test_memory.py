@@ -189,7 +189,13 @@ EVIDENCE = {
         {"expected": 1200, "printed": b"Fatal Python error: Segmentation fault\n"},
         r"the backend broke off, and it was expected to take 1\.2 kB of the 1 kB",
     ),
-    "it says so itself": ({"printed": b"terminate called after throwing an instance of 'std::bad_alloc'\n"}, "printed"),
+    "it says so itself": (
+        {"printed": b"terminate called after throwing an instance of 'std::bad_alloc'\n"},
+        r"the last that the worker printed says so, and it was expected to take 100 B of the 1 kB",
+    ),
+    "it says so itself, and nobody knows how much there was": (
+        {"printed": b"LLVM ERROR: out of memory\n", "room": None}, r"the last that the worker printed says so\."
+    ),
 }  # fmt: skip
 
 

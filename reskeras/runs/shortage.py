@@ -69,14 +69,15 @@ def _account(events: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 def _evidence(log: Path, account: dict[str, Any]) -> str | None:
     printed = _last_printed(log, account)
-    if any(sign in printed.lower() for sign in FATAL_SIGNS):
-        return "the last that the worker printed says so"
+    is_fatal = any(sign in printed.lower() for sign in FATAL_SIGNS)
     room, resident, expected = (account.get(name, 0) for name in ("room", "resident", "expected"))
     if not room:
-        return None
+        return "the last that the worker printed says so" if is_fatal else None
     needed = max(resident, expected)
     took = "it was expected to take" if expected > resident else "it took"
     took += f" {size(needed)} of the {size(room)} that there were for it"
+    if is_fatal:
+        return f"the last that the worker printed says so, and {took}"
     if needed >= LARGE * room:
         if BROKEN_OFF in printed:
             return f"the backend broke off, and {took}"
