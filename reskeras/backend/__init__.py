@@ -12,7 +12,7 @@ from reskeras.backend.measuring import (
     replicas,
     values_now,
 )
-from reskeras.backend.operations import batch_norm, count_in, vector, write_row
+from reskeras.backend.operations import batch_norm, count_in, square_sum, vector, write_row
 from reskeras.backend.probing import enter, leave_behind, looks_at_many
 from reskeras.backend.process import (
     compile_whole_step,
@@ -72,6 +72,7 @@ __all__ = [
     "scan_in_segments",
     "seats",
     "set_generator_states",
+    "square_sum",
     "summed_gradients",
     "unrolls_convolutions",
     "values_now",

@@ -9,10 +9,10 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
-import numpy as np
 
 from reskeras.backend import torch_measuring
 from reskeras.backend.additions import Additions
+from reskeras.backend.operations import square_sum
 from reskeras.backend.process import name
 
 
@@ -60,29 +60,12 @@ def norms(tensors: Sequence[Any], stacked: Sequence[bool]) -> Any:
     if name() == "torch":
         return torch_measuring.norms(tensors, stacked)
     if name() == "tensorflow":
-        import tensorflow as tf
-
         tensors = [_rows_summed(each) for each in tensors]
-        if tf.__internal__.get_enclosing_xla_context() is None:
-            return _norms_in_one_pass(tensors, stacked)
     squares = []
     for each, rows in zip(tensors, stacked, strict=True):
-        square = keras.ops.square(keras.ops.cast(each, "float32"))
-        axes = tuple(range(1, len(square.shape))) if rows else None
-        squares.append(keras.ops.reshape(keras.ops.sum(square, axes), (-1,)))
+        square = square_sum(each, range(1, len(each.shape)) if rows else None)
+        squares.append(keras.ops.reshape(square, (-1,)))
     return keras.ops.sqrt(keras.ops.concatenate(squares))
-
-
-def _norms_in_one_pass(tensors, stacked):
-    """Do as `norms` on TensorFlow without XLA, where squares would be written to memory and read again."""
-    import tensorflow as tf
-
-    found = []
-    for each, rows in zip(tensors, stacked, strict=True):
-        axes = range(1 if rows else 0, len(each.shape))
-        norm = tf.raw_ops.EuclideanNorm(input=tf.cast(each, "float32"), axis=np.array(axes, "int32"))
-        found.append(tf.reshape(norm, (-1,)))
-    return tf.concat(found, 0)
 
 
 def values_now(variables: Sequence[keras.Variable]) -> list[Any]:

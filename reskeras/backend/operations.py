@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -31,6 +31,24 @@ def _is_at_hand(tensor: Any) -> bool:
     import torch
 
     return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def square_sum(tensor: Any, axes: Iterable[int] | None = None) -> Any:
+    """Return the sums of a tensor's squares in float32.
+
+    Args:
+        tensor: of any type of real numbers.
+        axes: over which to sum; all where none are given.
+    """
+    tensor = keras.ops.cast(tensor, "float32")
+    axes = tuple(range(len(tensor.shape)) if axes is None else axes)
+    if name() == "tensorflow":
+        import tensorflow as tf
+
+        # Without XLA squares are written to memory, and read again. XLA has no such operation.
+        if tf.__internal__.get_enclosing_xla_context() is None:
+            return tf.square(tf.raw_ops.EuclideanNorm(input=tensor, axis=axes))
+    return keras.ops.sum(keras.ops.square(tensor), axes)
 
 
 def write_row(variable: keras.Variable, index: Any, parts: Sequence[Any]) -> None:

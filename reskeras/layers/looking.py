@@ -9,10 +9,11 @@ from typing import Any
 import keras
 
 from reskeras import backend
-from reskeras.layers.probes import BACKWARD_NORM, Probe, give_back, probed, seen_in_a_row, square_sum
+from reskeras.layers.probes import BACKWARD_NORM, Probe, give_back, probed, seen_in_a_row
 
-SMALL = 1024
-"""Numbers that a block gives for one sample: looking at one after another costs more than computing."""
+SMALL = 128
+"""Numbers that a block gives for one sample: to begin the operations that sum these costs more than the sums, which of
+larger outputs are taken while they are in the processor's cache."""
 
 
 def looked_at(body: Callable, x: Any, rows: list, probe: Probe, once: bool) -> tuple[Callable, list, Callable | None]:
@@ -54,12 +55,12 @@ def _summed(body, x, rows: list, probe: Probe):
 
     def sums(before, y, axes):
         before, y = (ops.cast(ops.stop_gradient(each), "float32") for each in (before, y))
-        return [ops.sum(ops.square(each), axes) for each in (y, y - before)]
+        return [backend.square_sum(each, axes) for each in (y, y - before)]
 
     def run(x, rows, constants):
         *rows, of_gradient = rows
         y, outputs = body(x, rows, constants)
-        y = backend.leave_behind(y, None, of_gradient, ops.zeros((), "float32"), square_sum)
+        y = backend.leave_behind(y, None, of_gradient, ops.zeros((), "float32"), backend.square_sum)
         return y, [*outputs, *([ops.stop_gradient(y)] if keeps else sums(x, y, places))]
 
     def end(y, found):

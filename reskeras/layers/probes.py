@@ -150,15 +150,15 @@ def _forward(skip, y, probe: Probe, has_token: bool, found: dict) -> Any:
     ops = keras.ops
     wide = ops.cast(ops.stop_gradient(y), "float32")
     axes = [axis for axis in range(len(wide.shape)) if axis != probe.channels % len(wide.shape)]
-    squares = ops.sum(ops.square(wide), axes)
+    squares, size = backend.square_sum(wide, axes), _places(wide, range(len(wide.shape)))
     slots = dict.fromkeys(SLOTS, NOT_MEASURED)
     slots.update(dict.fromkeys(_BACKWARD[: 2 if probe.is_deep else 1], 0.0))
-    slots["forward_rms"] = ops.mean(squares) / _places(wide, axes)
+    slots["forward_rms"] = ops.sum(squares) / size
     slots["dead_share"] = ops.mean(ops.cast(squares == 0, "float32"))
     if skip is not None:
         skip = ops.cast(ops.stop_gradient(skip), "float32")
-        slots["branch_ratio"] = ops.mean(ops.square(wide - skip))
-        slots["skip_square"] = ops.mean(ops.square(skip))
+        slots["branch_ratio"] = backend.square_sum(wide - skip) / size
+        slots["skip_square"] = backend.square_sum(skip) / size
     if has_token:
         slots["identity_cosine"] = 0.0
     if probe.is_deep:
@@ -189,7 +189,8 @@ def seen_in_a_row(x: Any, squares: Any, changes: Any) -> Any:
     slots["forward_rms"], slots["backward_norm"] = found, ops.zeros_like(found)
     slots["dead_share"] = ops.mean(ops.cast(squares == 0, "float32"), 1)
     slots["branch_ratio"] = ops.sum(changes, 1) / size
-    slots["skip_square"] = ops.concatenate([ops.reshape(square_sum(ops.stop_gradient(x)) / size, (1,)), found[:-1]])
+    first = backend.square_sum(ops.stop_gradient(x)) / size
+    slots["skip_square"] = ops.concatenate([ops.reshape(first, (1,)), found[:-1]])
     return ops.stack([slots[each] for each in SLOTS], 1)
 
 
@@ -219,13 +220,8 @@ def statistics(seen: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return np.stack([found[each] for each in STATISTICS], axis=1).astype(np.float32)
 
 
-def square_sum(tensor: Any) -> Any:
-    """Return the sum of a tensor's squares in float32."""
-    return keras.ops.sum(keras.ops.square(keras.ops.cast(tensor, "float32")))
-
-
 def _look(dy):
-    return _slots(backward_norm=square_sum(dy))
+    return _slots(backward_norm=backend.square_sum(dy))
 
 
 def _look_deep(dy):
@@ -243,7 +239,7 @@ def _look_deep(dy):
 def _compare(dx, dy):
     ops = keras.ops
     dx, dy = ops.cast(dx, "float32"), ops.cast(dy, "float32")
-    lengths = ops.sqrt(ops.sum(ops.square(dx))) * ops.sqrt(ops.sum(ops.square(dy)))
+    lengths = ops.sqrt(backend.square_sum(dx)) * ops.sqrt(backend.square_sum(dy))
     return _slots(identity_cosine=ops.sum(dx * dy) / ops.maximum(lengths, 1e-30))
 
 
